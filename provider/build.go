@@ -1,0 +1,282 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// Host is what a chain needs of the session that it is built for.
+type Host interface {
+	// CreateHandle gives a new socket its number, or refuses it: EMFILE or ENOBUFS
+	// by the session's quota. CloseHandle takes the number back. Neither calls the
+	// chain's table.
+	CreateHandle(*Socket) (uint64, wsa.Errno)
+	CloseHandle(*Socket)
+	// Panicked is told of a panic that a guard caught. It must not call the table:
+	// locks may be held.
+	Panicked(*Panic)
+}
+
+// BuildConfig is what Build needs besides the catalog.
+type BuildConfig struct {
+	Host      Host         // required
+	Resources *Resources   // nil: the chain's own
+	Log       *slog.Logger // nil: discarded
+}
+
+// BuildError says which storey could not be raised. It unwraps to the code that
+// the dispatcher of Windows would give.
+type BuildError struct {
+	Chain  string
+	Storey string
+	Errno  wsa.Errno
+	Reason string
+}
+
+func (e *BuildError) Error() string {
+	return fmt.Sprintf("provider: build chain %s: %s: %s (%s)", e.Chain, e.Storey, e.Reason, e.Errno.Name())
+}
+
+func (e *BuildError) Unwrap() error { return e.Errno }
+
+// build is what one Build gathers while storeys are started.
+type build struct {
+	slots     int
+	resources *Resources
+	decider   *deciding // of the layer that is being started
+}
+
+// Build starts the base of entry id and raises its layers on it, from the base
+// up. If a storey fails, those already raised are closed again, from the top.
+// The caller owns the chain and ends it with Retire.
+func (s *Snapshot) Build(id CatalogID, cfg BuildConfig) (*Chain, error) {
+	entry, ok := s.Entry(id)
+	if !ok || entry.Layer != nil {
+		return nil, &CatalogError{Op: "build", Entry: fmt.Sprint(id), Errno: wsa.EINVAL, Reason: "not a base or a chain"}
+	}
+	if cfg.Resources == nil {
+		cfg.Resources = new(Resources)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Chain{Info: entry.Info, host: cfg.Host, res: cfg.Resources, done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.refs.Store(1)
+	b := &builder{snapshot: s, entry: entry, chain: c, build: build{resources: cfg.Resources}, log: cfg.Log}
+	b.upcalls = &Upcalls{CreateSocketHandle: c.createSocketHandle, GetProviderPath: s.providerPath}
+	if err := b.raise(); err != nil {
+		c.Retire()
+		<-c.done
+		return nil, err
+	}
+	c.slots = b.build.slots
+	return c, nil
+}
+
+func (s *Snapshot) providerPath(g GUID) (string, wsa.Errno) {
+	for i := range s.Entries {
+		if s.Entries[i].Info.ProviderID == g {
+			return s.Entries[i].Name, 0
+		}
+	}
+	return "", wsa.EINVAL
+}
+
+type builder struct {
+	snapshot *Snapshot
+	entry    *Entry
+	chain    *Chain
+	build    build
+	upcalls  *Upcalls
+	log      *slog.Logger
+	edge     ProcTable
+}
+
+func (b *builder) raise() error {
+	storeys := b.entry.Storeys
+	if storeys == nil {
+		storeys = []CatalogID{b.entry.Info.CatalogEntryID}
+	}
+	base, _ := b.snapshot.Entry(storeys[len(storeys)-1])
+	if err := b.openBase(base, len(storeys)); err != nil {
+		return err
+	}
+	for i := len(storeys) - 2; i >= 0; i-- {
+		e, _ := b.snapshot.Entry(storeys[i])
+		if err := b.addLayer(e, i, storeys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) fail(storey string, e wsa.Errno, format string, args ...any) error {
+	return &BuildError{Chain: b.entry.Info.Name, Storey: storey, Errno: e, Reason: fmt.Sprintf(format, args...)}
+}
+
+func (b *builder) request(e *Entry, info *ProtocolInfo, place Place) *StartupRequest {
+	return &StartupRequest{
+		Version: Version, Info: info, Place: place, Upcalls: b.upcalls,
+		Log:   b.log.With("chain", b.entry.Info.Name, "storey", e.Name),
+		build: &b.build, chain: b.chain, layer: e.Name,
+	}
+}
+
+func (b *builder) openBase(base *Entry, depth int) error {
+	own := base.Info // the base never sees the chain
+	r := b.request(base, &own, Place{Index: depth - 1, Depth: depth, Self: own.CatalogEntryID, Entry: own.CatalogEntryID})
+	table, e := startBase(base.Base, r)
+	if e != 0 {
+		return b.fail(base.Name, initFailure(e), "the base failed to start: %s", e.Name())
+	}
+	if name, e := table.Validate(); e != 0 {
+		return b.fail(base.Name, e, "entry %s is nil", name)
+	}
+	cleanup := once(table.WSPCleanup)
+	table.WSPCleanup = cleanup
+	b.edge = b.chain.edge(table, &own)
+	b.chain.Table = b.edge
+	b.chain.cleanups = []func() wsa.Errno{cleanup}
+	b.chain.storeys = []Storey{{ID: own.CatalogEntryID, Name: base.Name, Replaces: replaced(&table)}}
+	return nil
+}
+
+func startBase(base Base, r *StartupRequest) (t ProcTable, e wsa.Errno) {
+	defer r.chain.guard(r.layer).caught("WSPStartup", nil, &e)
+	return base.Startup(r)
+}
+
+func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
+	c := b.chain
+	g := c.guard(entry.Name)
+	place := Place{Index: index, Depth: len(storeys), Self: entry.Info.CatalogEntryID, Entry: b.entryAt(index, storeys), Next: b.nextOf(index, storeys)}
+	r := b.request(entry, &c.Info, place)
+	decides := false
+	if d, ok := entry.Layer.(Decider); ok {
+		decides = true
+		if d.OnFailure() == FailureUnstated {
+			return b.fail(entry.Name, wsa.EPROVIDERFAILEDINIT, "a layer that decides must state on_failure: closed or open")
+		}
+		b.build.decider = &deciding{d: d, guard: g}
+	}
+	next := c.Table
+	next.Watch = g.watchBelow(next.Watch)
+	table, e := startLayer(entry.Layer, r, &next)
+	if e != 0 {
+		return b.fail(entry.Name, initFailure(e), "the layer failed to start: %s", e.Name())
+	}
+	if err := b.checkGroups(entry, r, &table); err != nil {
+		if table.WSPCleanup != nil {
+			c.cleanups = append([]func() wsa.Errno{once(g.cleanup(table.WSPCleanup))}, c.cleanups...)
+		}
+		return err
+	}
+	s := Storey{ID: entry.Info.CatalogEntryID, Name: entry.Name, Replaces: replaced(&table), Decides: decides}
+	c.storeys = append([]Storey{s}, c.storeys...)
+	if decides {
+		c.deciders = append([]deciding{*b.build.decider}, c.deciders...)
+		b.build.decider = nil
+	}
+	table = g.guarded(table, &b.edge, index)
+	if table.WSPCleanup != nil {
+		table.WSPCleanup = once(table.WSPCleanup)
+		c.cleanups = append([]func() wsa.Errno{table.WSPCleanup}, c.cleanups...)
+	}
+	table.fill(&c.Table)
+	c.Table = table
+	return nil
+}
+
+func startLayer(l Layer, r *StartupRequest, next *ProcTable) (t ProcTable, e wsa.Errno) {
+	defer r.chain.guard(r.layer).caught("WSPStartup", nil, &e)
+	return l.Startup(r, next)
+}
+
+// initFailure keeps the codes that the dispatcher passes on; what a storey
+// returns besides becomes EPROVIDERFAILEDINIT (winsock-spi 3.1).
+func initFailure(e wsa.Errno) wsa.Errno {
+	switch e {
+	case wsa.SYSCALLFAILURE:
+		return wsa.EPROVIDERFAILEDINIT
+	}
+	return e
+}
+
+// entryAt is the chain entry that the storey at index heads: the chain itself
+// for the top, an inner chain where one begins.
+func (b *builder) entryAt(index int, storeys []CatalogID) CatalogID {
+	for i := range b.snapshot.Entries {
+		e := &b.snapshot.Entries[i]
+		if e.Storeys != nil && reflect.DeepEqual(e.Storeys, storeys[index:]) {
+			return e.Info.CatalogEntryID
+		}
+	}
+	return b.entry.Info.CatalogEntryID
+}
+
+// nextOf is the entry below the storey at index as the SDK's face names it: a
+// chain's own id where an inner chain begins, else the layer's or base's.
+func (b *builder) nextOf(index int, storeys []CatalogID) CatalogID {
+	face := b.entry.Info.Chain.IDs()
+	if index+1 < len(face) && index+1 < len(storeys) {
+		for j := 0; j+1 < len(face); j++ {
+			if face[j] == storeys[index] {
+				return face[j+1]
+			}
+		}
+	}
+	return storeys[index+1]
+}
+
+// groups are replaced whole or not at all: an operation that passes silently
+// around a layer that must see all data is how a filter leaks.
+var groups = [][]string{{"WSPRecv", "WSPRecvFrom"}, {"WSPSend", "WSPSendTo"}, {"Ready", "Watch"}}
+
+func (b *builder) checkGroups(entry *Entry, r *StartupRequest, t *ProcTable) error {
+	want := groups
+	v := reflect.ValueOf(t).Elem()
+	set := func(n string) bool { return !v.FieldByName(n).IsNil() }
+	if r.usesSlots {
+		for _, n := range []string{"WSPSocket", "WSPAccept", "WSPJoinLeaf"} {
+			if !set(n) {
+				return b.fail(entry.Name, wsa.EINVALIDPROCTABLE, "it reserved a Slot but does not replace %s, where slots are filled", n)
+			}
+		}
+	}
+	if r.changesDest && !(set("WSPConnect") && set("WSPGetPeerName")) {
+		return b.fail(entry.Name, wsa.EINVALIDPROCTABLE, "it changes destinations but does not replace both WSPConnect and WSPGetPeerName")
+	}
+	for _, g := range want {
+		for _, n := range g[1:] {
+			if set(g[0]) != set(n) {
+				return b.fail(entry.Name, wsa.EINVALIDPROCTABLE, "%s and %s are replaced together or not at all", g[0], n)
+			}
+		}
+	}
+	return nil
+}
+
+func replaced(t *ProcTable) []string {
+	var names []string
+	v := reflect.ValueOf(t).Elem()
+	for i := range v.NumField() {
+		if !v.Field(i).IsNil() {
+			names = append(names, v.Type().Field(i).Name)
+		}
+	}
+	return names
+}
+
+func once(f func() wsa.Errno) func() wsa.Errno {
+	var o sync.Once
+	return func() (e wsa.Errno) {
+		o.Do(func() { e = f() })
+		return e
+	}
+}

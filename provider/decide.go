@@ -1,0 +1,129 @@
+package provider
+
+import "github.com/netnsd/netnsd/provider/wsa"
+
+// Deciding builds, from the layer's Decide, all the entries by which a socket
+// can reach or be reached: connect, sendto, accept, listen and joinleaf. A
+// layer that decides returns it from Startup, with entries of its own added if
+// it has any.
+//
+// On a stream chain no data entry is replaced, as a stream ignores the address
+// of WSPSendTo; on a datagram chain WSPSendTo is judged for each datagram and
+// WSPSend stays the storey's below.
+func Deciding(r *StartupRequest, next *ProcTable) ProcTable {
+	g := decider{ask: r.build.decider, next: next, getPeer: next.WSPGetPeerName, getSock: next.WSPGetSockName}
+	t := ProcTable{
+		WSPConnect:  g.connect(next.WSPConnect),
+		WSPAccept:   g.accept(next.WSPAccept, next.WSPCloseSocket),
+		WSPListen:   g.listen(next.WSPListen),
+		WSPJoinLeaf: g.join(next.WSPJoinLeaf),
+	}
+	if r.Info.MessageOriented() {
+		t.WSPSendTo, t.WSPSend = g.sendTo(next.WSPSendTo), next.WSPSend
+	}
+	return t
+}
+
+type decider struct {
+	ask     *deciding
+	next    *ProcTable
+	getPeer func(*Socket) (Addr, wsa.Errno)
+	getSock func(*Socket) (Addr, wsa.Errno)
+}
+
+// FactsOf are the facts of an operation on s towards remote.
+func FactsOf(s *Socket, remote Addr) Facts {
+	return Facts{
+		Origin:   s.Origin,
+		Type:     s.Type,
+		Protocol: s.Protocol,
+		Remote:   remote,
+		Names:    s.Origin.NamesOf(remote.Addr()),
+		Late:     s.Learned(),
+	}
+}
+
+// judge keeps the verdict on the socket; a denial's code is returned.
+func (d *decider) judge(s *Socket, f Facts, op Op) wsa.Errno {
+	v := d.ask.decide(f, op)
+	if v.Action == NoOpinion {
+		return 0
+	}
+	s.note(v)
+	if v.Denied() {
+		return v.Errno
+	}
+	return 0
+}
+
+// note keeps v unless an equal verdict stands there: a socket that sends many
+// datagrams under one rule allocates once.
+func (s *Socket) note(v Verdict) {
+	if old := s.verdict.Load(); old != nil && *old == v {
+		return
+	}
+	s.verdict.Store(&v)
+}
+
+func (d *decider) connect(next func(*Socket, *ConnectRequest) wsa.Errno) func(*Socket, *ConnectRequest) wsa.Errno {
+	return func(s *Socket, r *ConnectRequest) wsa.Errno {
+		if r.To.Family != 0 {
+			if e := d.judge(s, FactsOf(s, r.To), OpConnect); e != 0 {
+				return e
+			}
+		}
+		return next(s, r)
+	}
+}
+
+func (d *decider) sendTo(next func(*Socket, *Msg) (int, wsa.Errno)) func(*Socket, *Msg) (int, wsa.Errno) {
+	return func(s *Socket, m *Msg) (int, wsa.Errno) {
+		if m.Addr.Family != 0 && m.Flags&wsa.MSG_PENDED == 0 {
+			if e := d.judge(s, FactsOf(s, m.Addr), OpSendTo); e != 0 {
+				return 0, e
+			}
+		}
+		return next(s, m)
+	}
+}
+
+// accept judges the connection after it was taken, as only then its peer is
+// known; one that is denied is reset and the caller told ECONNREFUSED, as for a
+// condition function's CF_REJECT.
+func (d *decider) accept(next func(*Socket, *AcceptRequest) (*Socket, wsa.Errno), close func(*Socket, CloseMode) wsa.Errno) func(*Socket, *AcceptRequest) (*Socket, wsa.Errno) {
+	return func(s *Socket, r *AcceptRequest) (*Socket, wsa.Errno) {
+		n, e := next(s, r)
+		if e != 0 {
+			return n, e
+		}
+		peer, _ := d.getPeer(n)
+		f := FactsOf(n, peer)
+		f.Local, _ = d.getSock(n)
+		if d.judge(n, f, OpAccept) != 0 {
+			s.note(*n.Verdict())
+			close(n, CloseAbort)
+			return nil, wsa.ECONNREFUSED
+		}
+		return n, 0
+	}
+}
+
+func (d *decider) listen(next func(*Socket, int) wsa.Errno) func(*Socket, int) wsa.Errno {
+	return func(s *Socket, backlog int) wsa.Errno {
+		f := FactsOf(s, Addr{})
+		f.Local, _ = d.getSock(s)
+		if e := d.judge(s, f, OpListen); e != 0 {
+			return e
+		}
+		return next(s, backlog)
+	}
+}
+
+func (d *decider) join(next func(*Socket, *JoinRequest) (*Socket, wsa.Errno)) func(*Socket, *JoinRequest) (*Socket, wsa.Errno) {
+	return func(s *Socket, r *JoinRequest) (*Socket, wsa.Errno) {
+		if e := d.judge(s, FactsOf(s, r.To), OpJoinLeaf); e != 0 {
+			return nil, e
+		}
+		return next(s, r)
+	}
+}

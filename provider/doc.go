@@ -1,0 +1,91 @@
+// Package provider is the Winsock 2 service provider interface in Go: the
+// procedure table, layered providers, protocol chains, and the catalog that
+// says which chain a socket takes.
+//
+// A [Base] makes sockets. A [Layer] stands on it and returns a [ProcTable] with
+// only the entries that it replaces. A [Chain] is a finished house, built of a
+// catalog entry by [Snapshot.Build]: its Table is the top storey's. What a
+// socket is asked to do goes down from there, and an entry that nobody replaced
+// is the base's own function: a layer that does not care costs nothing.
+//
+//	application        sockets.Session, the gateway
+//	     │                 Chain.Table
+//	┌────▼────┐
+//	│ layer 0 │  audit     replaces Socket, Connect, Close …
+//	├─────────┤
+//	│ layer 1 │  policy    replaces Connect, SendTo, Accept …
+//	├─────────┤
+//	│  edge   │  the builder's: gives the base its own ProtocolInfo
+//	├─────────┤
+//	│  base   │  netstack | host | your driver under provider/base
+//	└─────────┘
+//
+// [Snapshot.Resolve] is pure, and it is the function that chooses an entry:
+// sockets, explain, audit and tests call it. [Chain.Decide] asks the deciding
+// layers without touching a socket.
+//
+// The package imports the standard library alone. It never waits: waiting is in
+// package sockets. Names are the SDK's where the SDK has one.
+//
+// # The laws of the chain
+//
+// Every provider keeps them, and package providertest tests them. In brackets:
+// the test, or what brings it.
+//
+//  1. Layer 0 is nearest the application. Building goes up from the base,
+//     closing comes down from the roof; a half-built chain is undone.
+//     [TestLaw01Order]
+//  2. No operation blocks: EWOULDBLOCK now, readiness later. Waiting happens in
+//     package sockets alone. No table call is made with a lock held that a wake
+//     could take. [TestLaw02NothingBlocks]
+//  3. Ready is a level with its causes (connect error, close error, bytes
+//     queued); edges, once-only and re-arming are made in package sockets. Watch
+//     installs one persistent watcher per storey. A wake marks and schedules,
+//     nothing else: gVisor calls it under its own locks. Watch first, then
+//     Ready. [TestLaw03Readiness]
+//  4. Per socket at most one data operation per direction runs at a time;
+//     control operations may run beside; close runs last and alone.
+//     [TestLaw04OneOperationPerDirection]
+//  5. Who holds bytes answers for them: Ready, FIONREAD (exact), MSG_PEEK; FIN
+//     and errors wait behind held bytes; close drains or discards as linger
+//     says. [TestLaw05HeldBytes, and provider/kit]
+//  6. Buffers are not kept after the call. n > 0 means no error, but for the
+//     truncated datagram: it fills the buffer and gives EMSGSIZE, and a layer
+//     hands both on. [TestLaw06Buffers]
+//  7. A retry of a pended operation says so (MSG_PENDED): it is judged by the
+//     state at issue, and layers do not count it twice. [TestLaw07Pended]
+//  8. Errors from below pass unchanged; a layer failing something gives one
+//     Errno. A live socket is failed by [Socket.Fail]: readable, writable,
+//     closed, every later operation returns it. [TestLaw08Errors]
+//  9. The base's close runs exactly once per Socket (handles may be several),
+//     whatever the layers do. [TestLaw09CloseOnce]
+//  10. ProtocolInfo goes down unmodified, with its chain; the base gets its own
+//     entry. The five functions are WSPStartup, WSPSocket, WSPAddressToString,
+//     WSPStringToAddress and WSPDuplicateSocket. The builder substitutes at the
+//     base's edge, per chain; no layer can get it wrong, no base knows of
+//     chains. dwProviderReserved is carried over. [TestLaw10ProtocolInfo]
+//  11. A layer that changes where a connect goes answers WSPGetPeerName: the
+//     application sees the peer that it asked for. [TestLaw11PeerName]
+//  12. Extension functions (AcceptEx, ConnectEx, DisconnectEx, TransmitFile,
+//     WSARecvMsg, WSASendMsg) are compositions over the table, written once in
+//     package sockets; every layer sees them; no base exports one. [Becomes a
+//     test with those functions, in issue "The provider interface, whole".]
+//  13. A built chain is immutable and refcounted by its sockets. What must
+//     survive a version is a named, refcounted [Resource] obtained at Startup.
+//     Update(cfg) changes parameters under living sockets, all or nothing.
+//     Reload builds the new version whole, swaps one pointer, and decides anew
+//     for living sockets. [TestLaw13Refcounts, TestLaw13Resources; Update and
+//     reload come with issue "The chain in operation".]
+//  14. The guard stands at every function value that crosses a storey (entries,
+//     wake, timers, condition functions, kit functions). A panic fails that
+//     socket, is counted and reported with the layer's name. A layer starts
+//     goroutines and timers only through [StartupRequest]; a test forbids the
+//     bare go statement in provider/layer. on_failure is stated by every layer
+//     that decides. Fatal runtime errors (concurrent map writes, stack overflow,
+//     out of memory) cannot be contained. [TestLaw14Panics, TestLaw14NoBareGo,
+//     TestLaw14OnFailure; the watchdog for calls that never return and the
+//     breaker come with "The chain in operation", the rule that flows with a
+//     layer's data entry never run on a shared loop with "The fast path".]
+//  15. Bytes and packets are counted once, by the base, on the Socket; no layer
+//     replaces a data entry to count. [TestLaw15Counting]
+package provider

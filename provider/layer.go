@@ -1,0 +1,118 @@
+package provider
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// Version is the only version of the SPI there is: 2.2, minor byte first.
+const Version uint16 = 0x0202
+
+// A Base is a base service provider: it makes the sockets.
+type Base interface {
+	// Entries are the protocols that the base serves, in catalog order, without
+	// ids and chains: the catalog gives those.
+	Entries() []ProtocolInfo
+	// Startup is WSPStartup, called once for each chain that stands on the base.
+	// The table returned must be complete.
+	Startup(*StartupRequest) (ProcTable, wsa.Errno)
+}
+
+// A Layer is a layered service provider: one catalog entry, of which each chain
+// makes an instance by Startup.
+type Layer interface {
+	// Startup is WSPStartup. It returns only the entries that it replaces; nil is
+	// pass-through. next is the complete table of the storey below and stays
+	// valid; capture the one entry you call, not the table.
+	//
+	// Groups are replaced whole or not at all: {Recv, RecvFrom}, {Send, SendTo},
+	// {Ready, Watch}, {Socket, Accept, JoinLeaf} if a Slot is reserved, and
+	// {Connect, GetPeerName} if the layer says ChangesDestination.
+	Startup(r *StartupRequest, next *ProcTable) (ProcTable, wsa.Errno)
+}
+
+// Place is where an instance stands in its chain. The builder computes it;
+// [FindPlace] is the same rule for people with Windows' tables in hand.
+type Place struct {
+	Index, Depth int       // 0 = nearest the application; Depth counts all storeys, the base too
+	Self         CatalogID // the layer's own entry, or the base's
+	Entry        CatalogID // the layer's own chain entry where it stands below another layer, else the chain
+	Next         CatalogID // entry below; 0 for the base
+}
+
+// Upcalls is the WPU table. Every storey of a chain is given the same one.
+type Upcalls struct {
+	// CreateSocketHandle is WPUCreateSocketHandle: a new Socket of the chain whose
+	// Base is ctx. EMFILE and ENOBUFS come from the session's quota. Call it last
+	// in WSPSocket, so that nothing has to be undone.
+	CreateSocketHandle func(entry CatalogID, ctx any) (*Socket, wsa.Errno)
+	// GetProviderPath is WPUGetProviderPath: the name that a provider was installed under.
+	GetProviderPath func(GUID) (string, wsa.Errno)
+}
+
+// StartupRequest is the argument of WSPStartup. It stays valid while the chain
+// lives, and a layer may keep it: Go, AfterFunc and resources hang on it.
+type StartupRequest struct {
+	Version uint16
+	Info    *ProtocolInfo // the chain's entry; a base gets its own
+	Place   Place
+	Upcalls *Upcalls
+	Log     *slog.Logger // never nil; carries chain and layer
+
+	build       *build
+	chain       *Chain
+	layer       string
+	started     bool
+	usesSlots   bool
+	changesDest bool
+}
+
+// ChangesDestination states that the layer's WSPConnect may go elsewhere than
+// asked: it must then answer WSPGetPeerName with the peer asked for (law 11).
+func (r *StartupRequest) ChangesDestination() { r.changesDest = true }
+
+// Go runs f on a goroutine of the chain; false if the chain has ended. ctx ends
+// when the chain does, which waits for f. A panic in f is contained and
+// reported; s, if not nil, is failed by it.
+func (r *StartupRequest) Go(s *Socket, f func(ctx context.Context)) bool {
+	c := r.chain
+	if !c.enter() {
+		return false
+	}
+	go func() {
+		defer c.running.Done()
+		var e wsa.Errno
+		defer c.guard(r.layer).caught("goroutine", s, &e)
+		f(c.ctx)
+	}()
+	return true
+}
+
+// AfterFunc runs f once after d, unless stopped or the chain closes first. A
+// panic in f is contained and reported; s, if not nil, is failed by it.
+func (r *StartupRequest) AfterFunc(s *Socket, d time.Duration, f func()) *Timer {
+	c := r.chain
+	t := &Timer{}
+	t.t = time.AfterFunc(d, func() {
+		if !c.enter() {
+			return
+		}
+		defer c.running.Done()
+		var e wsa.Errno
+		defer c.guard(r.layer).caught("timer", s, &e)
+		f()
+	})
+	return t
+}
+
+// Timer is a running AfterFunc.
+type Timer struct{ t *time.Timer }
+
+// Stop keeps the function from running; false if it ran or was stopped before.
+func (t *Timer) Stop() bool { return t.t.Stop() }
+
+// Reset makes the timer run its function after d from now.
+func (t *Timer) Reset(d time.Duration) bool { return t.t.Reset(d) }

@@ -1,0 +1,22 @@
+package provider
+
+// FindPlace is the rule by which a layer finds its place in a chain
+// (winsock-spi 5.3): info is the entry it is started for, self its own entry of
+// length 0, mine its own chain entries. It returns the entry below, 0 if the
+// layer is not in this chain or stands last in it. The builder's [Place.Next]
+// is tested against it.
+func FindPlace(info *ProtocolInfo, self CatalogID, mine map[CatalogID]*ProtocolInfo) CatalogID {
+	if e := mine[info.CatalogEntryID]; e != nil && e.Chain.Len > 1 {
+		return e.Chain.Entries[1]
+	}
+	ids := info.Chain.IDs()
+	for j := 0; j+1 < len(ids); j++ {
+		if ids[j] == self {
+			return ids[j+1]
+		}
+		if e := mine[ids[j]]; e != nil && e.Chain.Len > 1 {
+			return e.Chain.Entries[1]
+		}
+	}
+	return 0
+}

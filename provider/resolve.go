@@ -1,0 +1,165 @@
+package provider
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// Prefix is an address range.
+type Prefix = netip.Prefix
+
+// PortRange is First to Last, both included.
+type PortRange struct{ First, Last uint16 }
+
+// Step is one line of a trace of Resolve: what was looked at, and what came of it.
+type Step struct {
+	Entry   CatalogID // 0 for a step that is not about an entry
+	Name    string
+	Outcome string
+}
+
+// Trace says how Resolve came to its answer.
+type Trace []Step
+
+func (t Trace) String() string {
+	var b strings.Builder
+	for _, s := range t {
+		fmt.Fprintf(&b, "%d %s: %s\n", s.Entry, s.Name, s.Outcome)
+	}
+	return b.String()
+}
+
+// Resolve finds the entry that a request opens. It is pure, and the only place
+// where a chain is chosen: sockets, explain, audit and tests call it.
+//
+// Without r.Info it is the dispatcher's search of winsock-spi 2.8 A: entries in
+// catalog order, layers skipped, af and type 0 matching all, and a failure that
+// tells of the best partial match. With r.Info it is 2.8 B: the entry named,
+// and no matching at all. Selections narrow the search to the chains of a name.
+func (s *Snapshot) Resolve(r *SocketRequest) (*Entry, Trace, wsa.Errno) {
+	if r.Info != nil {
+		return s.resolveNamed(r)
+	}
+	var t Trace
+	if r.AF == 0 && r.Protocol == 0 {
+		return nil, append(t, Step{Name: "request", Outcome: "af 0 with protocol 0 is invalid"}), wsa.EINVAL
+	}
+	if len(s.Entries) == 0 {
+		return nil, append(t, Step{Name: "catalog", Outcome: "empty"}), wsa.EINVAL
+	}
+	chain := s.selected(r, &t)
+	hidden := s.covered()
+	best := wsa.EAFNOSUPPORT
+	for i := range s.Entries {
+		e := &s.Entries[i]
+		if e.Layer != nil {
+			continue
+		}
+		miss := e.Info.mismatch(r)
+		switch {
+		case miss != 0:
+			best = nearer(best, miss)
+		case chain != "" && e.Name != chain:
+			t = append(t, e.step("not of the selected chain "+chain))
+			continue
+		case hidden[e.Info.CatalogEntryID]:
+			t = append(t, e.step("only through its mandatory chain"))
+			continue
+		default:
+			return e, append(t, e.step("matches")), 0
+		}
+		t = append(t, e.step("no match: "+miss.Name()))
+	}
+	return nil, t, best
+}
+
+func (e *Entry) step(outcome string) Step {
+	return Step{Entry: e.Info.CatalogEntryID, Name: e.Info.Name, Outcome: outcome}
+}
+
+// mismatch is 0 if the entry matches, else the code of the first field that
+// does not: family, type, protocol, in this order.
+func (p *ProtocolInfo) mismatch(r *SocketRequest) wsa.Errno {
+	switch {
+	case r.AF != 0 && r.AF != p.AddressFamily:
+		return wsa.EAFNOSUPPORT
+	case r.Type != 0 && r.Type != p.SocketType:
+		return wsa.ESOCKTNOSUPPORT
+	case !p.covers(r.Protocol):
+		return wsa.EPROTONOSUPPORT
+	}
+	return 0
+}
+
+// nearer is the code of the better partial match: the search reports how far
+// the best candidate came, not how far the last did.
+func nearer(a, b wsa.Errno) wsa.Errno {
+	order := []wsa.Errno{wsa.EAFNOSUPPORT, wsa.ESOCKTNOSUPPORT, wsa.EPROTONOSUPPORT}
+	if slices.Index(order, b) > slices.Index(order, a) {
+		return b
+	}
+	return a
+}
+
+func (s *Snapshot) resolveNamed(r *SocketRequest) (*Entry, Trace, wsa.Errno) {
+	id := r.Info.CatalogEntryID
+	e, ok := s.Entry(id)
+	switch {
+	case !ok:
+		return nil, Trace{{Entry: id, Name: r.Info.Name, Outcome: "no such entry"}}, wsa.EINVAL
+	case e.Layer != nil:
+		return nil, Trace{e.step("a layer cannot be opened on its own")}, wsa.EINVAL
+	case s.covered()[id]:
+		return nil, Trace{e.step("only through its mandatory chain")}, wsa.EACCES
+	}
+	return e, Trace{e.step("named by the protocol info")}, 0
+}
+
+// selected is the name of the chain that a selection asks for, "" for none.
+func (s *Snapshot) selected(r *SocketRequest, t *Trace) string {
+	for i := range s.Select {
+		q := &s.Select[i]
+		if q.matches(r.Origin) {
+			*t = append(*t, Step{Name: fmt.Sprintf("selection %d", i+1), Outcome: "chain " + q.Chain})
+			return q.Chain
+		}
+	}
+	return ""
+}
+
+func (q *Selection) matches(o *Origin) bool {
+	if o == nil {
+		o = &Origin{}
+	}
+	if q.Attachment != "" && q.Attachment != o.Attachment {
+		return false
+	}
+	to := o.Destination
+	if len(q.To) > 0 && !slices.ContainsFunc(q.To, func(p Prefix) bool {
+		return to.Addr().IsValid() && p.Contains(to.Addr().Unmap())
+	}) {
+		return false
+	}
+	return len(q.Ports) == 0 || to.IsValid() && slices.ContainsFunc(q.Ports, func(p PortRange) bool {
+		return p.First <= to.Port() && to.Port() <= p.Last
+	})
+}
+
+// covered are the entries that stand under a mandatory chain.
+func (s *Snapshot) covered() map[CatalogID]bool {
+	m := make(map[CatalogID]bool)
+	for i := range s.Entries {
+		e := &s.Entries[i]
+		if !e.Mandatory {
+			continue
+		}
+		for _, id := range append(slices.Clone(e.Storeys), e.Info.Chain.IDs()...) {
+			m[id] = true
+		}
+	}
+	return m
+}

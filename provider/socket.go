@@ -1,0 +1,156 @@
+package provider
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// Socket is what all storeys of a chain share: one handle space, no handle
+// translation. It is made by Upcalls.CreateSocketHandle, that is, by the base
+// in WSPSocket, WSPAccept and WSPJoinLeaf, and belongs to its Chain.
+type Socket struct {
+	Info   *ProtocolInfo // the chain's entry (SO_PROTOCOL_INFO), never the base's under a chain
+	Origin *Origin       // never nil
+	Base   any           // the base's own state
+
+	Family, Type, Protocol int32 // as resolved by the base
+
+	// Traffic is counted once, by the base (law 15).
+	Traffic Traffic
+
+	chain   *Chain
+	slots   []any
+	learned learned
+	verdict atomic.Pointer[Verdict]
+	failure atomic.Pointer[Failure]
+	closed  atomic.Bool // the base's close ran
+	handle  uint64
+
+	watch watchPoint // the base's watcher
+	mu    sync.Mutex
+	upper map[int]Watcher // watchers at storeys that replaced Watch, for Fail
+}
+
+// Traffic counts what the base moved. Packets are datagrams; a stream counts none.
+type Traffic struct {
+	BytesIn, BytesOut     atomic.Uint64
+	PacketsIn, PacketsOut atomic.Uint64
+}
+
+// Failure is why a live socket was failed by [Socket.Fail].
+type Failure struct {
+	Errno  wsa.Errno
+	Reason string
+}
+
+// Chain is the chain that made s.
+func (s *Socket) Chain() *Chain { return s.chain }
+
+// Handle is the number that the session gave s, unique in its life time.
+func (s *Socket) Handle() uint64 { return s.handle }
+
+// Fail ends a live socket from outside any operation: from now on it is
+// readable, writable and closed, and every operation but close returns e. The
+// first failure stays. It wakes all watchers, so it must not be called with a
+// lock held that a Wake takes.
+func (s *Socket) Fail(e wsa.Errno, reason string) {
+	if e == 0 {
+		e = wsa.ECONNABORTED
+	}
+	if !s.failure.CompareAndSwap(nil, &Failure{e, reason}) {
+		return
+	}
+	const all = wsa.FD_READ | wsa.FD_WRITE | wsa.FD_ACCEPT | wsa.FD_CONNECT | wsa.FD_CLOSE
+	s.Wake(all)
+	s.mu.Lock()
+	upper := make([]Watcher, 0, len(s.upper))
+	for _, w := range s.upper {
+		upper = append(upper, w)
+	}
+	s.mu.Unlock()
+	for _, w := range upper {
+		w.Wake(s, all)
+	}
+}
+
+// Failure is what Fail was told, nil for a healthy socket.
+func (s *Socket) Failure() *Failure { return s.failure.Load() }
+
+// Failed is the code of Failure, 0 for a healthy socket. Bases and guards ask
+// it first in every operation: one atomic load.
+func (s *Socket) Failed() wsa.Errno {
+	if f := s.failure.Load(); f != nil {
+		return f.Errno
+	}
+	return 0
+}
+
+// FailedReadiness is what Ready answers for a failed socket.
+func (s *Socket) FailedReadiness(mask wsa.Events) (Readiness, bool) {
+	f := s.failure.Load()
+	if f == nil {
+		return Readiness{}, false
+	}
+	return Readiness{
+		Events:  mask & (wsa.FD_READ | wsa.FD_WRITE | wsa.FD_ACCEPT | wsa.FD_CONNECT | wsa.FD_CLOSE | wsa.EvDrained),
+		Connect: f.Errno,
+		Close:   f.Errno,
+	}, true
+}
+
+// Verdict is the last verdict of a deciding layer, nil if none was asked.
+func (s *Socket) Verdict() *Verdict { return s.verdict.Load() }
+
+// SetWatch is the Watch entry of a base: it keeps the watcher of the storey
+// above. It waits for a Wake that is running, so it must not be called from one.
+func (s *Socket) SetWatch(w Watcher, mask wsa.Events) { s.watch.set(w, mask) }
+
+// Wake is called by the base when readiness may have changed: any goroutine,
+// the base's locks held.
+func (s *Socket) Wake(hint wsa.Events) { s.watch.wake(s, hint) }
+
+// watchPoint is one persistent watcher. Wake holds mu for reading while the
+// watcher runs, so that none runs after set(nil).
+type watchPoint struct {
+	mu   sync.RWMutex
+	w    Watcher
+	mask wsa.Events
+}
+
+func (p *watchPoint) set(w Watcher, mask wsa.Events) {
+	p.mu.Lock()
+	p.w, p.mask = w, mask
+	p.mu.Unlock()
+}
+
+func (p *watchPoint) wake(s *Socket, hint wsa.Events) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.w != nil && hint&p.mask != 0 {
+		p.w.Wake(s, hint&p.mask)
+	}
+}
+
+// Slot is one storey's private place on every Socket of its chain.
+type Slot[T any] struct{ i int }
+
+// NewSlot reserves a Slot; only while Startup runs. A layer that does must
+// replace WSPSocket, WSPAccept and WSPJoinLeaf, where slots are filled.
+func NewSlot[T any](r *StartupRequest) Slot[T] {
+	i := r.build.slots
+	r.build.slots++
+	r.usesSlots = true
+	return Slot[T]{i}
+}
+
+// Of is what was put there, nil if nothing.
+func (k Slot[T]) Of(s *Socket) *T {
+	v, _ := s.slots[k.i].(*T)
+	return v
+}
+
+// Put fills the slot: only before WSPSocket, WSPAccept or WSPJoinLeaf returns
+// the socket, so that it is read afterwards without a lock.
+func (k Slot[T]) Put(s *Socket, v *T) { s.slots[k.i] = v }

@@ -1,0 +1,83 @@
+package wsa
+
+import "syscall"
+
+// row is what is known of one code. err is the code as a ready-made interface
+// value, so that Err does not allocate.
+type row struct {
+	name  string
+	text  string
+	posix syscall.Errno // 0 where POSIX has no twin
+	err   error
+}
+
+var table = map[Errno]row{
+	INVALID_HANDLE:      {"WSA_INVALID_HANDLE", "invalid event handle", syscall.EBADF, INVALID_HANDLE},
+	NOT_ENOUGH_MEMORY:   {"WSA_NOT_ENOUGH_MEMORY", "not enough memory", syscall.ENOMEM, NOT_ENOUGH_MEMORY},
+	INVALID_PARAMETER:   {"WSA_INVALID_PARAMETER", "invalid parameter", 0, INVALID_PARAMETER},
+	OPERATION_ABORTED:   {"WSA_OPERATION_ABORTED", "overlapped operation aborted", syscall.ECANCELED, OPERATION_ABORTED},
+	IO_INCOMPLETE:       {"WSA_IO_INCOMPLETE", "overlapped operation not complete", 0, IO_INCOMPLETE},
+	IO_PENDING:          {"WSA_IO_PENDING", "overlapped operation pending", 0, IO_PENDING},
+	EINTR:               {"WSAEINTR", "blocking call cancelled", syscall.EINTR, EINTR},
+	EBADF:               {"WSAEBADF", "bad file handle", 0, EBADF},
+	EACCES:              {"WSAEACCES", "permission denied", syscall.EACCES, EACCES},
+	EFAULT:              {"WSAEFAULT", "bad address or buffer too small", syscall.EFAULT, EFAULT},
+	EINVAL:              {"WSAEINVAL", "invalid argument", syscall.EINVAL, EINVAL},
+	EMFILE:              {"WSAEMFILE", "too many open sockets", syscall.EMFILE, EMFILE},
+	EWOULDBLOCK:         {"WSAEWOULDBLOCK", "operation would block", syscall.EAGAIN, EWOULDBLOCK},
+	EINPROGRESS:         {"WSAEINPROGRESS", "blocking operation in progress", 0, EINPROGRESS},
+	EALREADY:            {"WSAEALREADY", "connection attempt already in progress", syscall.EALREADY, EALREADY},
+	ENOTSOCK:            {"WSAENOTSOCK", "not a socket, or closed already", syscall.ENOTSOCK, ENOTSOCK},
+	EDESTADDRREQ:        {"WSAEDESTADDRREQ", "destination address required", syscall.EDESTADDRREQ, EDESTADDRREQ},
+	EMSGSIZE:            {"WSAEMSGSIZE", "message too long", syscall.EMSGSIZE, EMSGSIZE},
+	EPROTOTYPE:          {"WSAEPROTOTYPE", "protocol wrong type for socket", syscall.EPROTOTYPE, EPROTOTYPE},
+	ENOPROTOOPT:         {"WSAENOPROTOOPT", "protocol option not available", syscall.ENOPROTOOPT, ENOPROTOOPT},
+	EPROTONOSUPPORT:     {"WSAEPROTONOSUPPORT", "protocol not supported", syscall.EPROTONOSUPPORT, EPROTONOSUPPORT},
+	ESOCKTNOSUPPORT:     {"WSAESOCKTNOSUPPORT", "socket type not supported", syscall.ESOCKTNOSUPPORT, ESOCKTNOSUPPORT},
+	EOPNOTSUPP:          {"WSAEOPNOTSUPP", "operation not supported", syscall.EOPNOTSUPP, EOPNOTSUPP},
+	EPFNOSUPPORT:        {"WSAEPFNOSUPPORT", "protocol family not supported", syscall.EPFNOSUPPORT, EPFNOSUPPORT},
+	EAFNOSUPPORT:        {"WSAEAFNOSUPPORT", "address family not supported", syscall.EAFNOSUPPORT, EAFNOSUPPORT},
+	EADDRINUSE:          {"WSAEADDRINUSE", "address already in use", syscall.EADDRINUSE, EADDRINUSE},
+	EADDRNOTAVAIL:       {"WSAEADDRNOTAVAIL", "address not available", syscall.EADDRNOTAVAIL, EADDRNOTAVAIL},
+	ENETDOWN:            {"WSAENETDOWN", "network is down", syscall.ENETDOWN, ENETDOWN},
+	ENETUNREACH:         {"WSAENETUNREACH", "network is unreachable", syscall.ENETUNREACH, ENETUNREACH},
+	ENETRESET:           {"WSAENETRESET", "connection dropped by network", syscall.ENETRESET, ENETRESET},
+	ECONNABORTED:        {"WSAECONNABORTED", "connection aborted", syscall.ECONNABORTED, ECONNABORTED},
+	ECONNRESET:          {"WSAECONNRESET", "connection reset by peer", syscall.ECONNRESET, ECONNRESET},
+	ENOBUFS:             {"WSAENOBUFS", "no buffer space available", syscall.ENOBUFS, ENOBUFS},
+	EISCONN:             {"WSAEISCONN", "socket is already connected", syscall.EISCONN, EISCONN},
+	ENOTCONN:            {"WSAENOTCONN", "socket is not connected", syscall.ENOTCONN, ENOTCONN},
+	ESHUTDOWN:           {"WSAESHUTDOWN", "socket is shut down", syscall.ESHUTDOWN, ESHUTDOWN},
+	ETOOMANYREFS:        {"WSAETOOMANYREFS", "too many references", syscall.ETOOMANYREFS, ETOOMANYREFS},
+	ETIMEDOUT:           {"WSAETIMEDOUT", "connection timed out", syscall.ETIMEDOUT, ETIMEDOUT},
+	ECONNREFUSED:        {"WSAECONNREFUSED", "connection refused", syscall.ECONNREFUSED, ECONNREFUSED},
+	ELOOP:               {"WSAELOOP", "too many levels of symbolic links", syscall.ELOOP, ELOOP},
+	ENAMETOOLONG:        {"WSAENAMETOOLONG", "name too long", syscall.ENAMETOOLONG, ENAMETOOLONG},
+	EHOSTDOWN:           {"WSAEHOSTDOWN", "host is down", syscall.EHOSTDOWN, EHOSTDOWN},
+	EHOSTUNREACH:        {"WSAEHOSTUNREACH", "no route to host", syscall.EHOSTUNREACH, EHOSTUNREACH},
+	ENOTEMPTY:           {"WSAENOTEMPTY", "directory not empty", syscall.ENOTEMPTY, ENOTEMPTY},
+	EPROCLIM:            {"WSAEPROCLIM", "too many tasks", 0, EPROCLIM},
+	EUSERS:              {"WSAEUSERS", "user quota exceeded", syscall.EUSERS, EUSERS},
+	EDQUOT:              {"WSAEDQUOT", "disk quota exceeded", syscall.EDQUOT, EDQUOT},
+	ESTALE:              {"WSAESTALE", "stale handle", syscall.ESTALE, ESTALE},
+	EREMOTE:             {"WSAEREMOTE", "item is remote", syscall.EREMOTE, EREMOTE},
+	SYSNOTREADY:         {"WSASYSNOTREADY", "network subsystem not ready", 0, SYSNOTREADY},
+	VERNOTSUPPORTED:     {"WSAVERNOTSUPPORTED", "winsock version not supported", 0, VERNOTSUPPORTED},
+	NOTINITIALISED:      {"WSANOTINITIALISED", "WSAStartup not called", 0, NOTINITIALISED},
+	EDISCON:             {"WSAEDISCON", "graceful disconnect in progress", 0, EDISCON},
+	ENOMORE:             {"WSAENOMORE", "no more results", 0, ENOMORE},
+	ECANCELLED:          {"WSAECANCELLED", "call cancelled", syscall.ECANCELED, ECANCELLED},
+	EINVALIDPROCTABLE:   {"WSAEINVALIDPROCTABLE", "procedure table is invalid", 0, EINVALIDPROCTABLE},
+	EINVALIDPROVIDER:    {"WSAEINVALIDPROVIDER", "service provider is invalid", 0, EINVALIDPROVIDER},
+	EPROVIDERFAILEDINIT: {"WSAEPROVIDERFAILEDINIT", "service provider failed to initialize", 0, EPROVIDERFAILEDINIT},
+	SYSCALLFAILURE:      {"WSASYSCALLFAILURE", "system call failure", 0, SYSCALLFAILURE},
+	SERVICE_NOT_FOUND:   {"WSASERVICE_NOT_FOUND", "service not found", 0, SERVICE_NOT_FOUND},
+	TYPE_NOT_FOUND:      {"WSATYPE_NOT_FOUND", "class type not found", 0, TYPE_NOT_FOUND},
+	E_NO_MORE:           {"WSA_E_NO_MORE", "no more results", 0, E_NO_MORE},
+	E_CANCELLED:         {"WSA_E_CANCELLED", "call cancelled", 0, E_CANCELLED},
+	EREFUSED:            {"WSAEREFUSED", "database query refused", 0, EREFUSED},
+	HOST_NOT_FOUND:      {"WSAHOST_NOT_FOUND", "no such host", 0, HOST_NOT_FOUND},
+	TRY_AGAIN:           {"WSATRY_AGAIN", "try again", 0, TRY_AGAIN},
+	NO_RECOVERY:         {"WSANO_RECOVERY", "unrecoverable error", 0, NO_RECOVERY},
+	NO_DATA:             {"WSANO_DATA", "no data of the requested type", 0, NO_DATA},
+}
