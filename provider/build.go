@@ -183,6 +183,9 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 		c.deciders = append([]deciding{*b.build.decider}, c.deciders...)
 		b.build.decider = nil
 	}
+	if w, ok := entry.Layer.(Witness); ok {
+		c.witnesses = append([]witness{{w, g}}, c.witnesses...)
+	}
 	table = g.guarded(table, &b.edge, index)
 	if table.WSPCleanup != nil {
 		table.WSPCleanup = once(table.WSPCleanup)

@@ -18,13 +18,14 @@ type Chain struct {
 	// Info is the catalog entry that the chain was built of. Socket.Info points here.
 	Info ProtocolInfo
 
-	storeys  []Storey
-	deciders []deciding
-	slots    int
-	host     Host
-	cleanups []func() wsa.Errno // roof first, the base last; each at most once
-	res      *Resources
-	held     []string
+	storeys   []Storey
+	deciders  []deciding
+	witnesses []witness
+	slots     int
+	host      Host
+	cleanups  []func() wsa.Errno // roof first, the base last; each at most once
+	res       *Resources
+	held      []string
 
 	ctx     context.Context
 	cancel  context.CancelFunc

@@ -62,7 +62,8 @@ func (s *Socket) note(v Verdict) {
 	if old := s.verdict.Load(); old != nil && *old == v {
 		return
 	}
-	s.verdict.Store(&v)
+	kept := v // not &v: the parameter would be moved to the heap on every call
+	s.verdict.Store(&kept)
 }
 
 func (d *decider) connect(next func(*Socket, *ConnectRequest) wsa.Errno) func(*Socket, *ConnectRequest) wsa.Errno {

@@ -3,6 +3,7 @@ package provider
 import (
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -307,31 +308,43 @@ func (g guard) watch(f func(*Socket, Watcher, wsa.Events), storey int) func(*Soc
 
 // guardedWatcher contains a layer's own watcher, which the storey below calls
 // with its locks held: the socket cannot be failed from there, as Fail wakes.
+// A watcher that has panicked is not called again.
 type guardedWatcher struct {
 	guard guard
 	w     Watcher
+	dead  atomic.Bool
 }
 
-func (g guardedWatcher) Wake(s *Socket, hint wsa.Events) {
-	defer func() {
-		if p := recover(); p != nil {
-			g.guard.report("wake", nil, p)
-			if g.guard.chain.enter() {
-				go func() {
-					defer g.guard.chain.running.Done()
-					s.Fail(wsa.ECONNABORTED, fmt.Sprintf("layer %s: panic in wake: %v", g.guard.layer, p))
-				}()
-			}
-		}
-	}()
+func (g *guardedWatcher) Wake(s *Socket, hint wsa.Events) {
+	if g.dead.Load() {
+		return
+	}
+	defer g.caught(s)
 	g.w.Wake(s, hint)
+}
+
+func (g *guardedWatcher) caught(s *Socket) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	g.dead.Store(true)
+	g.guard.report("wake", nil, p)
+	c := g.guard.chain
+	if !c.enter() {
+		return
+	}
+	go func() {
+		defer c.running.Done()
+		s.Fail(wsa.ECONNABORTED, fmt.Sprintf("layer %s: panic in wake: %v", g.guard.layer, p))
+	}()
 }
 
 // watchBelow is the Watch that a layer is given: its watcher is contained.
 func (g guard) watchBelow(next func(*Socket, Watcher, wsa.Events)) func(*Socket, Watcher, wsa.Events) {
 	return func(s *Socket, w Watcher, mask wsa.Events) {
 		if w != nil {
-			w = guardedWatcher{g, w}
+			w = &guardedWatcher{guard: g, w: w}
 		}
 		next(s, w, mask)
 	}

@@ -162,3 +162,30 @@ func (d *deciding) failed(v *Verdict) {
 		*v = Verdict{Action: Deny, Errno: wsa.EACCES, Layer: d.guard.layer, Rule: "on_failure: closed"}
 	}
 }
+
+// A Witness is a layer that wants to be told of decisions that were made
+// without a socket: a lookup at the gateway's name service. It must not block.
+type Witness interface {
+	Witness(Facts, Op, Verdict)
+}
+
+// Witness tells the chain's witnesses of v, contained like every call of a layer.
+func (c *Chain) Witness(f Facts, op Op, v Verdict) {
+	for _, w := range c.witnesses {
+		w.tell(f, op, v)
+	}
+}
+
+type witness struct {
+	w     Witness
+	guard guard
+}
+
+func (w witness) tell(f Facts, op Op, v Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.guard.report("Witness", nil, p)
+		}
+	}()
+	w.w.Witness(f, op, v)
+}

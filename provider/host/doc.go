@@ -1,0 +1,71 @@
+// Package host is the base driver over the sockets of the machine that netnsd
+// runs on (Linux, epoll): what a gateway dials out with, and what a chain of
+// layers stands on when no private stack is wanted.
+//
+// It is not a way around the chain: a [Host] knows nothing of Winsock's states,
+// of policies or of handles. Package provider/base puts Winsock's state machine
+// on top of it, and nothing else should call an endpoint. On systems other than
+// Linux [New] returns an error that is [errors.ErrUnsupported].
+//
+// # Goroutines
+//
+// A Host has one epoll instance and one goroutine that reads it, started by New
+// and ended, and waited for, by Close. The epoll descriptor itself stands in the
+// Go runtime's poller, so that the goroutine parks like any other and no thread
+// sleeps in epoll_wait. Methods of an endpoint may be called from any goroutine
+// within law 4 (one send, one receive, control beside them, Close last). Wakes
+// run on the Host's goroutine or inside the call that found an error; they must
+// only mark and schedule. Close waits for a wake that is running, so it must not
+// be called from one.
+//
+// # Readiness
+//
+// Descriptors are registered once, edge-triggered. An edge raises a mark, a call
+// that found nothing takes it away again, unless an edge came meanwhile: no lock
+// and no lost wake-up (type level). A mark says "perhaps": State asks the kernel
+// once (FIONREAD, or a peek at a datagram queue), and only if an edge or a
+// receive has come since it last asked. TCP descriptors enter epoll when they
+// connect or listen: a fresh one would report a hang-up. Datagram descriptors
+// ask for EPOLLOUT only after a send found the buffer full: the kernel reports it
+// anew for each datagram that leaves (sock_def_write_space), TCP only after a
+// full buffer.
+//
+// # Errors
+//
+// What the kernel says is translated once, keyed by operation and errno
+// (errno_linux.go). Errors of a stream are taken from the kernel once and stay;
+// what came in before them can still be received, and then Recv returns the
+// error, never a clean end. A reset after the peer's FIN is ECONNABORTED (the
+// kernel's EPIPE), any other is ECONNRESET.
+//
+// ICMP errors of datagram endpoints come from the error queue (IP_RECVERR, see
+// ip(7)) with the destination that drew them, are kept until the next Recv (at
+// most 16) and never fail a send to somebody else, although the kernel fails the
+// next call, whichever that is. Path MTU reports are not among them: the kernel
+// acts on them, and EMSGSIZE from Recv means truncation. ENOBUFS of a full
+// interface queue, which the kernel shows only because of IP_RECVERR, counts as
+// a datagram lost on the way.
+//
+// # Where the host's kernel shows through
+//
+//   - Streams: bind to a given port sets SO_REUSEADDR, which on Linux means what
+//     Winsock does anyway: TIME-WAIT is no obstacle. Two sockets may then bind one
+//     address as long as neither listens; provider/base's own table of bindings
+//     refuses that before it gets here. Winsock's SO_REUSEADDR (sharing) is
+//     SO_REUSEPORT for streams and SO_REUSEADDR for datagrams. A wildcard and a
+//     specific listener on one port, fine on Windows, are EADDRINUSE here.
+//   - Close without abort is graceful in the background, but if received bytes
+//     were never read the kernel sends RST instead of FIN (RFC 2525, 2.17), as
+//     Windows does.
+//   - A full accept queue drops SYNs; Windows resets.
+//   - Datagrams queued before Connect are still delivered after it.
+//   - Disconnect makes the kernel forget a port that it chose itself; the driver
+//     binds it again, and EADDRINUSE means that somebody was faster.
+//   - SO_SNDBUF and SO_RCVBUF turn the kernel's tuning of that buffer off and are
+//     capped by net.core.[rw]mem_max.
+//   - IP_MULTICAST_LOOP acts at the sender, as everywhere but on Windows.
+//   - Ping sockets (SOCK_DGRAM, IPPROTO_ICMP) need net.ipv4.ping_group_range. Where
+//     it forbids them and raw sockets are allowed, one of those plays the part:
+//     the identifier is the port, other messages are filtered in the kernel, the
+//     IP header is taken off.
+package host

@@ -1,0 +1,89 @@
+package kit
+
+import "sync"
+
+// ring is a bounded queue of bytes. It holds a buffer only while it holds
+// bytes, so that an idle connection costs none.
+type ring struct {
+	pool  *sync.Pool // of *[]byte
+	buf   *[]byte
+	first int
+	n     int
+}
+
+// free is the room left.
+func (r *ring) full() bool { return r.buf != nil && r.n == len(*r.buf) }
+
+// write takes what fits of bufs, in order.
+func (r *ring) write(bufs [][]byte) int {
+	n := 0
+	for _, b := range bufs {
+		for len(b) > 0 && !r.full() {
+			c := copy(r.tail(), b)
+			r.n += c
+			n, b = n+c, b[c:]
+		}
+	}
+	return n
+}
+
+// tail is the first stretch of free room.
+func (r *ring) tail() []byte {
+	if r.buf == nil {
+		r.buf, r.first = r.pool.Get().(*[]byte), 0
+	}
+	b := *r.buf
+	end := r.first + r.n
+	if end < len(b) {
+		return b[end:]
+	}
+	return b[end-len(b) : r.first]
+}
+
+// head is the first stretch of what is held. It stays valid until it is
+// dropped, also while more is written.
+func (r *ring) head() []byte { return r.stretch(0) }
+
+// stretch is what lies together from offset on.
+func (r *ring) stretch(offset int) []byte {
+	if offset >= r.n {
+		return nil
+	}
+	b := *r.buf
+	start, left := r.first+offset, r.n-offset
+	if start >= len(b) {
+		start -= len(b)
+	}
+	return b[start:min(start+left, len(b))]
+}
+
+// read copies what is held into bufs and keeps it.
+func (r *ring) read(bufs [][]byte) int {
+	n := 0
+	for _, b := range bufs {
+		for len(b) > 0 && n < r.n {
+			c := copy(b, r.stretch(n))
+			n, b = n+c, b[c:]
+		}
+	}
+	return n
+}
+
+// drop forgets the first n bytes.
+func (r *ring) drop(n int) {
+	if r.n -= n; r.n == 0 {
+		r.clear()
+		return
+	}
+	if r.first += n; r.first >= len(*r.buf) {
+		r.first -= len(*r.buf)
+	}
+}
+
+// clear forgets everything and gives the buffer back.
+func (r *ring) clear() {
+	if r.buf != nil {
+		r.pool.Put(r.buf)
+	}
+	r.buf, r.first, r.n = nil, 0, 0
+}

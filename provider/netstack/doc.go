@@ -1,0 +1,45 @@
+// Package netstack is the base driver over a private gVisor stack: WSPSocket's
+// address family, type and protocol become netstack endpoints. It opens
+// STREAM/TCP, DGRAM/UDP, RAW and DGRAM/ICMP, over IPv4 and IPv6, dual stack
+// where IPV6_V6ONLY is off. The Winsock state machine stands above it, in
+// package base; [NewBase] puts the two together.
+//
+// # What gVisor does not have
+//
+// Such things are not claimed in the catalog, and asked for they give the error
+// named here:
+//
+//   - urgent data: the protocols are not Expedited, MSG_OOB never arrives here.
+//   - choosing the source address of one IPv4 datagram (IP_PKTINFO): EOPNOTSUPP,
+//     unless it is the address the socket is bound to.
+//   - taking the peer of a raw or ICMP socket away again: EOPNOTSUPP.
+//   - raw sockets of a protocol that the stack does not know (all but ICMP,
+//     ICMPv6, TCP and UDP) only send: netstack delivers none to them. 255 only sends by definition.
+//   - multicast membership: ENOPROTOOPT.
+//   - raw datagrams above the MTU: EMSGSIZE, they are not fragmented.
+//   - a peer's FIN is acknowledged state, not an event, between FIN-WAIT-1 and
+//     FIN-WAIT-2: no wake tells that State.Drained became true. Who waits for it asks again.
+//   - datagrams without a byte do not count against SO_RCVBUF, so gVisor queues
+//     them without end. This package stops receiving at 1024 queued datagrams when
+//     a socket is woken or asked; one that holds a byte already and is neither
+//     woken nor asked is not protected.
+//   - FIONREAD of a datagram socket is the size of the first datagram.
+//
+// # Windows' defaults
+//
+// An endpoint starts with TTL 128, Nagle's algorithm on, IPV6_V6ONLY on, and
+// keep-alive probes 1 s apart, 10 of them, after 2 h (winsock-spi 9).
+//
+// # Goroutines and locks
+//
+// gVisor calls wakes with its own locks held, the endpoint's among them. What a
+// stream's State may ask then is less than it needs: whether bytes are queued in
+// front of a FIN, and why a connection died, are known under the endpoint's lock
+// alone. So State, when it may be inside a wake, shows such a stream as it was
+// before, and a goroutine of the endpoint wakes it again from outside; see
+// [gate]. Close waits for that goroutine. There is no other in this package.
+//
+// Endpoint methods are safe for concurrent use as base.Endpoint says: one Send,
+// one Recv and control operations at a time, Close last and alone. Close must
+// not be called from a wake.
+package netstack

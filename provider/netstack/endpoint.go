@@ -1,0 +1,116 @@
+package netstack
+
+import (
+	"sync/atomic"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// endpoint is what streams and datagram endpoints have in common.
+type endpoint struct {
+	driver *Driver
+	ep     tcpip.Endpoint
+	queue  *waiter.Queue
+
+	family, kind, protocol int32 // AF_*, SOCK_*, IPPROTO_*
+
+	entry waiter.Entry // registered once, by Watch
+	wake  func(wsa.Events)
+
+	reuse bool      // SO_REUSEADDR
+	held  []binding // guarded by driver.bound.mu
+	probe keepAlive
+
+	peer atomic.Pointer[provider.Addr] // kept by us: gVisor forgets it when a stream ends, and a raw endpoint never tells it
+
+	src source // of the Send that runs
+	dst sink   // of the Recv that runs
+}
+
+// every is what gVisor tells of. EventErr is a soft error of UDP.
+const every = waiter.ReadableEvents | waiter.WritableEvents | waiter.EventHUp | waiter.EventErr | waiter.EventRdHUp
+
+// watch registers l, which calls wake. EventUnregister waits for l, so that no
+// wake runs after unwatch.
+func (e *endpoint) watch(l waiter.EventListener, wake func(wsa.Events)) {
+	e.wake = wake
+	e.entry.Init(l, every)
+	e.queue.EventRegister(&e.entry)
+}
+
+func (e *endpoint) unwatch() {
+	if e.wake != nil {
+		e.queue.EventUnregister(&e.entry)
+	}
+}
+
+// hints says what may have changed; State says what has.
+func hints(m waiter.EventMask) wsa.Events {
+	var h wsa.Events
+	if m&waiter.ReadableEvents != 0 {
+		h |= wsa.FD_READ | wsa.FD_ACCEPT | wsa.FD_CLOSE
+	}
+	if m&waiter.WritableEvents != 0 {
+		h |= wsa.FD_WRITE | wsa.FD_CONNECT
+	}
+	if m&(waiter.EventHUp|waiter.EventErr|waiter.EventRdHUp) != 0 {
+		h |= wsa.FD_CONNECT | wsa.FD_CLOSE | wsa.EvDrained | wsa.EvError
+	}
+	return h
+}
+
+const anyChange = wsa.FD_READ | wsa.FD_WRITE | wsa.FD_ACCEPT | wsa.FD_CONNECT | wsa.FD_CLOSE | wsa.EvDrained | wsa.EvError
+
+// Bind takes a local address. EAFNOSUPPORT: it is of another family.
+func (e *endpoint) Bind(a provider.Addr) wsa.Errno {
+	full, ok := e.toFull(a)
+	if !ok {
+		return wsa.EAFNOSUPPORT
+	}
+	if e.kind == wsa.SOCK_RAW || e.protocol != wsa.IPPROTO_TCP && e.protocol != wsa.IPPROTO_UDP {
+		if e.kind == wsa.SOCK_RAW {
+			full.Port = 0
+		}
+		return errno(opBind, e.ep.Bind(full))
+	}
+	return e.driver.bound.bind(e, a, full)
+}
+
+// destination checks where a connect or a datagram goes.
+func (e *endpoint) destination(a provider.Addr) (tcpip.FullAddress, wsa.Errno) {
+	full, ok := e.toFull(a)
+	switch {
+	case !ok:
+		return full, wsa.EAFNOSUPPORT
+	case a.IsUnspecified(): // gVisor would take it for the loopback, Winsock does not
+		return full, wsa.EADDRNOTAVAIL
+	case a.Addr().Is4In6() && e.ep.SocketOptions().GetV6Only():
+		return full, wsa.ENETUNREACH
+	}
+	return full, 0
+}
+
+// LocalAddr is the address bound or chosen; ok is false before there is one.
+func (e *endpoint) LocalAddr() (provider.Addr, bool) {
+	full, err := e.ep.GetLocalAddress()
+	if err != nil {
+		return provider.Addr{}, false
+	}
+	if e.kind == wsa.SOCK_RAW {
+		full.Port = 0 // the protocol stands there
+	}
+	return e.fromFull(full), full.Port != 0 || full.Addr.Len() != 0
+}
+
+// PeerAddr is the peer of a connection, also after its end, or the one that
+// Connect set.
+func (e *endpoint) PeerAddr() (provider.Addr, bool) {
+	if p := e.peer.Load(); p != nil {
+		return *p, true
+	}
+	return provider.Addr{}, false
+}

@@ -1,0 +1,29 @@
+package gateway
+
+import "sync/atomic"
+
+// Counters say what became of flows and datagrams. Each drop has a name.
+type Counters struct {
+	TCPFlows        atomic.Uint64 // flows that came
+	TCPConnected    atomic.Uint64
+	TCPDenied       atomic.Uint64 // by a layer, or the loopback rule
+	TCPFailed       atomic.Uint64 // refused, unreachable, timed out
+	TCPCanceled     atomic.Uint64 // the program gave up first
+	TCPReset        atomic.Uint64 // ended by a reset, from either side
+	UDPSent         atomic.Uint64
+	UDPReceived     atomic.Uint64
+	UDPDenied       atomic.Uint64
+	UDPUnasked      atomic.Uint64 // from an address that no allowed send has named
+	UDPFull         atomic.Uint64 // the host's socket took no more
+	UDPPeers        atomic.Uint64 // Limits.Peers reached
+	UDPEvicted      atomic.Uint64 // Limits.Datagram reached
+	UDPErrors       atomic.Uint64 // ICMP errors passed on
+	Pings           atomic.Uint64
+	PingReplies     atomic.Uint64
+	PingUnsupported atomic.Uint64 // the base has no ICMP socket for us
+	DNSQueries      atomic.Uint64
+	DNSDenied       atomic.Uint64
+	DNSFailed       atomic.Uint64 // no upstream answered
+	DNSBusy         atomic.Uint64 // Limits.Queries reached
+	DNSMalformed    atomic.Uint64
+}

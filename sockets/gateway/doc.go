@@ -1,0 +1,44 @@
+// Package gateway carries the flows of a program behind a TUN into sockets of a
+// chain. Its [Gateway] is what a stack.NIC forwards to:
+//
+//	program ──connect()──▶ its kernel ──TUN──▶ netstack: a SYN = stack.Flow
+//	    gateway: facts ▶ Resolve ▶ WSPSocket ▶ WSPConnect through every layer
+//	        connected    complete the handshake towards the program, then splice
+//	        refused      RST             denied       as the verdict's code says
+//	        unreachable  ICMP            timed out    silence
+//	        upstream reset ▶ a reset, never a clean end
+//
+// # TCP
+//
+// Dial before accept, always: the program's connect ends as the real one did. A
+// flow then has one goroutine, which moves bytes both ways without copying them
+// in user space: towards the host netstack's queue is peeked under a lease and
+// handed to WSPSend; towards the program WSPRecv fills netstack's own chunk. A
+// half-close passes each way by itself.
+//
+// # UDP and ping
+//
+// All datagrams of one guest source whose destinations resolve to the same
+// chain share one unconnected socket: the mapping is endpoint-independent
+// within a chain (RFC 4787, 4.1), and each destination is decided by the
+// chain's WSPSendTo. What comes from an address that no allowed send has named
+// is dropped and counted (address-dependent filtering, RFC 4787, 5). Errors
+// that the host receives become ICMP errors quoting the program's own packet.
+// Ping works the same over DGRAM/ICMP sockets: replies are real, never forged.
+//
+// # DNS
+//
+// At the DNS addresses, port 53, UDP and TCP: queries are put to the chain's
+// deciding layers as OpLookup, forwarded to the upstreams by sockets of our
+// own, which no chain sees, and the answers' names are kept for this attachment
+// while they live, so that a rule on a name holds for the connect that follows.
+//
+// # Our own addresses
+//
+// The link's own addresses stand for the host's loopback if HostLoopback says
+// so, and are refused else; so are 127/8, ::1 and the unspecified addresses,
+// which the kernel takes for loopback too. What a layer sees is where the
+// connection really goes: 127.0.0.1, not the gateway's address.
+//
+// All of it is bounded: each limit is a field of [Limits] with its counter.
+package gateway

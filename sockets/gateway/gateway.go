@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/stack"
+)
+
+// Gateway is the stack.FlowHandler of one attachment.
+type Gateway struct {
+	cfg   Config
+	log   *slog.Logger
+	names *names
+	dns   *resolver
+	dgram *associations
+	Counters
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	mu      sync.Mutex // guards closed against running
+	closed  bool
+	running sync.WaitGroup
+}
+
+var _ stack.FlowHandler = (*Gateway)(nil)
+
+// New makes a gateway; hand it to stack.NICConfig.Forward.
+func New(cfg Config) (*Gateway, error) {
+	if cfg.Session == nil {
+		return nil, errNoSession
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{cfg: cfg, log: cfg.Log.With("attachment", cfg.Attachment), names: newNames(cfg.Limits.Names)}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.dgram = newAssociations(g)
+	g.dns = newResolver(g)
+	return g, nil
+}
+
+// Close resets all flows, ends the datagram sockets and waits for every
+// goroutine. Flows that arrive later are dropped. Close the NIC first, so that
+// none does.
+func (g *Gateway) Close() error {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.cancel()
+	g.running.Wait()
+	return nil
+}
+
+// enter counts a flow among what Close waits for; false once it has begun.
+func (g *Gateway) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.running.Add(1)
+	return true
+}
+
+// origin are the facts of a flow from src to dst.
+func (g *Gateway) origin(src, dst netip.AddrPort) *provider.Origin {
+	o := &provider.Origin{UID: -1}
+	if g.cfg.Origin != nil {
+		if known := g.cfg.Origin(src); known != nil {
+			c := *known
+			o = &c
+		}
+	}
+	o.Attachment, o.Names = g.cfg.Attachment, g.names
+	o.Source, o.Destination = provider.AddrFrom(src), provider.AddrFrom(dst)
+	return o
+}
+
+// target is where a flow to dst really goes. EACCES: it would reach the host's
+// loopback, which is not open to this attachment.
+func (g *Gateway) target(dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
+	ip := dst.Addr().Unmap()
+	if slices.Contains(g.cfg.Addrs, ip) {
+		if !g.cfg.HostLoopback {
+			return dst, wsa.EACCES
+		}
+		return netip.AddrPortFrom(loopback(ip), dst.Port()), 0
+	}
+	// The kernel connects an unspecified address to its loopback.
+	if ip.IsLoopback() || ip.IsUnspecified() {
+		return dst, wsa.EACCES
+	}
+	return netip.AddrPortFrom(ip, dst.Port()), 0
+}
+
+// guest is the address that the program knows a peer of ours under.
+func (g *Gateway) guest(peer netip.AddrPort) netip.AddrPort {
+	ip := peer.Addr().Unmap()
+	if g.cfg.HostLoopback && ip.IsLoopback() {
+		for _, own := range g.cfg.Addrs {
+			if own.Is4() == ip.Is4() {
+				return netip.AddrPortFrom(own, peer.Port())
+			}
+		}
+	}
+	return netip.AddrPortFrom(ip, peer.Port())
+}
+
+func loopback(like netip.Addr) netip.Addr {
+	if like.Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
+}
+
+// family is the address family of ip, IPv4-mapped counting as IPv4.
+func family(ip netip.Addr) int32 {
+	if ip.Unmap().Is4() {
+		return wsa.AF_INET
+	}
+	return wsa.AF_INET6
+}
+
+// isDNS reports whether a flow goes to our name service.
+func (g *Gateway) isDNS(dst netip.AddrPort) bool {
+	return dst.Port() == 53 && slices.Contains(g.cfg.DNS.Addrs, dst.Addr().Unmap())
+}

@@ -1,0 +1,50 @@
+package gateway
+
+import (
+	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/stack"
+)
+
+// fate is how a failed connect or datagram looks on the program's wire.
+type fate struct {
+	reset       bool // TCP RST; for a datagram: port unreachable
+	silent      bool
+	unreachable stack.Unreachable
+}
+
+// fates is the one table from code to wire (design.md 3): what a real network
+// would show for the same cause. A layer's denial comes by the same codes.
+var fates = map[wsa.Errno]fate{
+	wsa.ECONNREFUSED:  {reset: true, unreachable: stack.UnreachablePort},
+	wsa.ECONNRESET:    {reset: true, unreachable: stack.UnreachablePort},
+	wsa.EACCES:        {unreachable: stack.UnreachableProhibited},
+	wsa.ENETUNREACH:   {unreachable: stack.UnreachableNet},
+	wsa.EHOSTUNREACH:  {unreachable: stack.UnreachableHost},
+	wsa.EHOSTDOWN:     {unreachable: stack.UnreachableHost},
+	wsa.EADDRNOTAVAIL: {unreachable: stack.UnreachableHost},
+	wsa.EAFNOSUPPORT:  {unreachable: stack.UnreachableNet}, // a host without IPv6
+	wsa.ENETDOWN:      {unreachable: stack.UnreachableNet},
+	wsa.ETIMEDOUT:     {silent: true},
+}
+
+// fateOf is the row of e. What has none is our own trouble (no descriptors, no
+// memory, a failed layer): a reset tells the program at once, and never lets
+// anything through.
+func fateOf(e wsa.Errno) fate {
+	if f, ok := fates[e]; ok {
+		return f
+	}
+	return fate{reset: true, unreachable: stack.UnreachableProhibited}
+}
+
+// end gives a flow that was not accepted its end.
+func end(f *stack.Flow, e wsa.Errno) {
+	switch t := fateOf(e); {
+	case t.silent:
+		f.Drop()
+	case t.reset:
+		f.Refuse()
+	default:
+		f.Unreachable(t.unreachable)
+	}
+}
