@@ -35,6 +35,7 @@ func (k *socket) bind(a provider.Addr, explicit bool) wsa.Errno {
 	}
 	k.bound, k.explicit, k.local = true, explicit, a
 	k.remember()
+	k.asked = k.local // with the port that was chosen
 	return 0
 }
 
@@ -159,7 +160,11 @@ func (k *socket) renew() wsa.Errno {
 	if !k.explicit {
 		return 0
 	}
-	return k.bind(k.local, true)
+	e = k.bind(k.asked, true)
+	if e != 0 {
+		k.phase.Store(uint32(refused)) // the next attempt starts anew
+	}
+	return e
 }
 
 // connectDatagram sets the peer: receives are filtered by it, and what others

@@ -272,6 +272,9 @@ func bindForSend(s *provider.Socket, k *socket, m *provider.Msg) (*socket, wsa.E
 }
 
 func (k *socket) sendStream(m *provider.Msg) (int, wsa.Errno) {
+	if e := k.term.Load(); e != 0 {
+		return 0, wsa.Errno(e)
+	}
 	n, e := k.link.Send(m)
 	if n > 0 || e == 0 && m.Len() == 0 {
 		return n, 0

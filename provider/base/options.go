@@ -71,7 +71,7 @@ const anyInt = math.MaxInt32
 var options = []option{
 	{level: wsa.SOL_SOCKET, name: wsa.SO_DEBUG, on: onAll, boolean: true},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_ACCEPTCONN, on: onAll, only: getOnly, read: acceptsConnections},
-	{level: wsa.SOL_SOCKET, name: wsa.SO_REUSEADDR, on: onAll, boolean: true, down: told, early: true, write: notWith(wsa.SO_EXCLUSIVEADDRUSE)},
+	{level: wsa.SOL_SOCKET, name: wsa.SO_REUSEADDR, on: onAll, boolean: true, down: told, write: notWith(wsa.SO_EXCLUSIVEADDRUSE)},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_EXCLUSIVEADDRUSE, on: onAll, boolean: true, down: told, early: true, write: exclusive},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_KEEPALIVE, on: onStream | onFamily, boolean: true, down: needed, write: keepAlive},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_DONTROUTE, on: onType | onIPv4, boolean: true},

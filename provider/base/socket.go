@@ -28,6 +28,7 @@ type socket struct {
 
 	bound    bool          // explicitly or implicitly
 	explicit bool          // by WSPBind: bound anew when the endpoint is replaced
+	asked    provider.Addr // what it was bound to
 	local    provider.Addr // last known
 	peer     provider.Addr // of a connection, or set by a datagram connect
 	hasPeer  bool          // datagram: connected
@@ -71,7 +72,7 @@ func (k *socket) stream() bool { return k.row.Type == wsa.SOCK_STREAM }
 
 // hasPorts reports whether addresses carry ports.
 func (k *socket) hasPorts() bool {
-	return k.protocol == wsa.IPPROTO_TCP || k.protocol == wsa.IPPROTO_UDP && k.row.Type == wsa.SOCK_DGRAM
+	return k.stream() || k.row.Type == wsa.SOCK_DGRAM && k.protocol == wsa.IPPROTO_UDP
 }
 
 // reader finds the state of s and keeps it from changing. If there is no error

@@ -13,12 +13,13 @@ const (
 	opSocket op = iota
 	opBind
 	opConnect
-	opConnectBound // of an endpoint that was bound by the caller
+	opConnectBound // from a port that the caller chose
 	opListen
 	opAccept
 	opSend     // stream
 	opRecv     // stream
 	opSendTo   // datagram
+	opSendPing // to a ping socket, which looks at the message
 	opRecvFrom // datagram
 	opShutdown
 	opSetOption
@@ -128,6 +129,10 @@ var special = [opCount]map[syscall.Errno]wsa.Errno{
 	opSendTo: {
 		syscall.ECONNREFUSED: wsa.ECONNRESET,
 		syscall.EINVAL:       wsa.EADDRNOTAVAIL, // destination port 0
+		syscall.EDESTADDRREQ: wsa.ENOTCONN,
+	},
+	opSendPing: {
+		syscall.ECONNREFUSED: wsa.ECONNRESET,
 		syscall.EDESTADDRREQ: wsa.ENOTCONN,
 	},
 	opRecvFrom: {

@@ -149,6 +149,13 @@ func (p *poller) remove(fd int, t token) {
 	}
 }
 
+// ended reports that close was called.
+func (p *poller) ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
 // close tells all sources that it is over, ends run and waits for it.
 func (p *poller) close() error {
 	p.mu.Lock()

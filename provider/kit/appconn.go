@@ -66,7 +66,7 @@ func (c *conversation) take(b []byte) (n int, err error, room bool) {
 // something to say. mu is held.
 func (c *conversation) mute() error {
 	if e := c.s.Failed(); e != 0 {
-		return e
+		return e.Err()
 	}
 	return c.dead.Err()
 }
@@ -142,7 +142,7 @@ func (a *appConn) Abort(e wsa.Errno) { a.c.abortWith(e) }
 
 // Handover passes on what the application has sent, and then takes the kit out
 // of the way of its sends.
-func (a *appConn) Handover() error {
+func (a *appConn) Handover() (err error) {
 	c := a.c
 	if !a.rmu.TryLock() {
 		return wsa.EALREADY
@@ -153,6 +153,11 @@ func (a *appConn) Handover() error {
 	}
 	defer c.net.wmu.Unlock()
 	c.out.leaving.Store(true)
+	defer func() {
+		if err != nil {
+			c.out.leaving.Store(false)
+		}
+	}()
 	for {
 		held, fin, err := c.leaveOut()
 		if err != nil {
@@ -165,12 +170,13 @@ func (a *appConn) Handover() error {
 			c.up.wake(c.s, allEvents)
 			return nil
 		}
-		if _, err := c.net.write(held); err != nil {
+		n, err := c.net.write(held)
+		c.mu.Lock()
+		c.out.ring.restore(n)
+		c.mu.Unlock()
+		if err != nil {
 			return err
 		}
-		c.mu.Lock()
-		c.out.ring.drop(min(len(held), c.out.ring.n)) // a close may have cleared it
-		c.mu.Unlock()
 		c.up.wake(c.s, wsa.FD_WRITE)
 	}
 }
@@ -183,7 +189,7 @@ func (c *conversation) leaveOut() (held []byte, fin bool, err error) {
 	if err := c.mute(); err != nil {
 		return nil, false, err
 	}
-	if held = c.out.ring.head(); len(held) > 0 {
+	if held = c.out.ring.lend(); len(held) > 0 {
 		return held, false, nil
 	}
 	if !c.out.eof { // after a FIN there is nothing that could go down

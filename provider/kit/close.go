@@ -12,6 +12,9 @@ func (k *kit) close(s *provider.Socket, mode provider.CloseMode) wsa.Errno {
 	if c == nil || c.past() {
 		return k.next.WSPCloseSocket(s, mode)
 	}
+	if c.in.direct.Load() && c.out.direct.Load() {
+		return c.net.floor.close(mode)
+	}
 	if mode == provider.CloseLinger {
 		on, seconds := k.linger(s)
 		switch {
@@ -27,18 +30,11 @@ func (k *kit) close(s *provider.Socket, mode provider.CloseMode) wsa.Errno {
 	return c.close(mode)
 }
 
-// past reports that the kit holds nothing of the socket: it never talked, or
-// both directions were handed over.
+// past reports that no conversation is there: none was begun, or it was refused.
 func (c *conversation) past() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch c.phase {
-	case idle, refused:
-		return true
-	case open:
-		return c.in.direct.Load() && c.out.direct.Load()
-	}
-	return false
+	return c.phase == idle || c.phase == refused
 }
 
 // linger reads SO_LINGER of the storey below: two 16-bit numbers.

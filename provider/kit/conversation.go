@@ -154,6 +154,7 @@ func (c *conversation) quiet() bool {
 // stands already, open.
 func (c *conversation) begin(q provider.ConnectRequest, accepted bool) bool {
 	c.net.busy.Store(true)
+	c.extra.reopen()
 	started := c.k.r.Go(c.s, func(ctx context.Context) { c.run(ctx, q, accepted) })
 	if !started {
 		c.net.busy.Store(false)
@@ -169,7 +170,7 @@ func (c *conversation) run(ctx context.Context, q provider.ConnectRequest, accep
 		cancel()
 	}
 	c.mu.Unlock()
-	var err error = wsa.ECONNABORTED // stands if the layer panics
+	var err error // ECONNABORTED while the layer's code runs: it stands if that panics
 	defer func() {
 		cancel()
 		c.conclude(err)
@@ -178,6 +179,7 @@ func (c *conversation) run(ctx context.Context, q provider.ConnectRequest, accep
 		App: c.app, Net: c.net, Socket: c.s, Accepted: accepted, To: q.To,
 		Facts: provider.FactsOf(c.s, q.To), c: c, request: q,
 	}
+	err = wsa.ECONNABORTED
 	if err = c.establish(ctx, x); err != nil {
 		return
 	}
@@ -198,8 +200,7 @@ func (c *conversation) establish(ctx context.Context, x *Exchange) error {
 			return err
 		}
 	default:
-		var err error = wsa.ECONNABORTED
-		if err = c.k.cfg.Connect(ctx, x); err != nil {
+		if err := c.k.cfg.Connect(ctx, x); err != nil {
 			return err
 		}
 	}
@@ -222,7 +223,7 @@ func (c *conversation) conclude(err error) {
 	switch {
 	case !stood:
 		c.refuse(Errno(err))
-	case err == nil || isEOF(err):
+	case err == nil || isEOF(err) || c.in.leaving.Load() && c.out.leaving.Load():
 		c.finish()
 	default:
 		c.abort(Errno(err))
@@ -234,7 +235,7 @@ func (c *conversation) conclude(err error) {
 func (c *conversation) refuse(e wsa.Errno) {
 	below := c.net.connected.Load()
 	if below {
-		c.k.next.WSPShutdown(c.s, wsa.SD_BOTH)
+		c.net.shutdown(wsa.SD_BOTH)
 	}
 	c.mu.Lock()
 	c.phase, c.refusal = refused, e
@@ -286,6 +287,7 @@ func (c *conversation) silence(e wsa.Errno) {
 	}
 	c.app.wake()
 	c.net.stop(e)
+	c.extra.stop(e)
 }
 
 // abort breaks the connection on both sides with e. The first call counts.

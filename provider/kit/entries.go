@@ -141,8 +141,8 @@ func (k *kit) shutdown(s *provider.Socket, how int) wsa.Errno {
 		return wsa.ENOTCONN
 	}
 	receive, send := how != wsa.SD_SEND, how != wsa.SD_RECEIVE
-	recvBelow, sendBelow := receive && c.in.direct.Load(), send && c.out.direct.Load()
-	if receive && !recvBelow {
+	recvBelow, sendBelow := receive && c.in.leaving.Load(), send && c.out.direct.Load()
+	if receive {
 		c.inShut = true
 	}
 	if send && !sendBelow {

@@ -9,9 +9,10 @@ type ring struct {
 	buf   *[]byte
 	first int
 	n     int
+	lent  bool // somebody reads head: the buffer must not go back to the pool
 }
 
-// free is the room left.
+// full reports that no byte more fits.
 func (r *ring) full() bool { return r.buf != nil && r.n == len(*r.buf) }
 
 // write takes what fits of bufs, in order.
@@ -40,9 +41,21 @@ func (r *ring) tail() []byte {
 	return b[end-len(b) : r.first]
 }
 
-// head is the first stretch of what is held. It stays valid until it is
-// dropped, also while more is written.
-func (r *ring) head() []byte { return r.stretch(0) }
+// lend is the first stretch of what is held, to be read without a lock while
+// more may be written, until it is returned.
+func (r *ring) lend() []byte {
+	b := r.stretch(0)
+	r.lent = len(b) > 0
+	return b
+}
+
+// restore drops n of the bytes lent, unless the ring was cleared meanwhile.
+func (r *ring) restore(n int) {
+	if r.lent {
+		r.lent = false
+		r.drop(n)
+	}
+}
 
 // stretch is what lies together from offset on.
 func (r *ring) stretch(offset int) []byte {
@@ -82,8 +95,8 @@ func (r *ring) drop(n int) {
 
 // clear forgets everything and gives the buffer back.
 func (r *ring) clear() {
-	if r.buf != nil {
+	if r.buf != nil && !r.lent {
 		r.pool.Put(r.buf)
 	}
-	r.buf, r.first, r.n = nil, 0, 0
+	r.buf, r.first, r.n, r.lent = nil, 0, 0, false
 }

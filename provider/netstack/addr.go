@@ -13,7 +13,7 @@ import (
 // wildcard has no address there. A 4-in-6 address stays one: gVisor takes it
 // for IPv4 and knows by it that the socket is IPv6. The scope names the NIC only
 // for link-local addresses: for others it would forbid routing.
-func (e *endpoint) toFull(a provider.Addr) (tcpip.FullAddress, bool) {
+func (e *nature) toFull(a provider.Addr) (tcpip.FullAddress, bool) {
 	ip := a.Addr()
 	if !ip.IsValid() || ip.Is4() != (e.family == wsa.AF_INET) {
 		return tcpip.FullAddress{}, false
@@ -33,7 +33,7 @@ func (e *endpoint) toFull(a provider.Addr) (tcpip.FullAddress, bool) {
 }
 
 // fromFull is the inverse: IPv4 addresses of an IPv6 endpoint become 4-in-6.
-func (e *endpoint) fromFull(full tcpip.FullAddress) provider.Addr {
+func (e *nature) fromFull(full tcpip.FullAddress) provider.Addr {
 	ip := e.fromAddress(full.Addr)
 	if !ip.IsValid() {
 		return provider.Any(e.family, full.Port)
@@ -45,7 +45,7 @@ func (e *endpoint) fromFull(full tcpip.FullAddress) provider.Addr {
 	return a
 }
 
-func (e *endpoint) fromAddress(a tcpip.Address) netip.Addr {
+func (e *nature) fromAddress(a tcpip.Address) netip.Addr {
 	switch a.Len() {
 	case 4:
 		ip := netip.AddrFrom4(a.As4())

@@ -6,6 +6,9 @@ import (
 	"sync"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/ports"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -15,8 +18,7 @@ import (
 // say it as Winsock does. There a wildcard and a specific address of one port
 // get on, two equal ones do not, and a connection in TIME-WAIT is no obstacle to
 // a new listener (winsock-spi 9.5). So below, ports are always reserved with
-// reuse, and who may have one is decided here. Ports that gVisor chooses it
-// chooses free of any other (ports.isAvailable, portSpecified).
+// reuse, and who may have one is decided here.
 type bindings struct {
 	mu  sync.Mutex
 	all map[binding][]*endpoint
@@ -36,11 +38,7 @@ func (b *bindings) bind(e *endpoint, a provider.Addr, full tcpip.FullAddress) ws
 			return wsa.EADDRINUSE
 		}
 	}
-	if e.kind == wsa.SOCK_DGRAM {
-		// Only for a port that was named: gVisor would share one that it chooses.
-		e.ep.SocketOptions().SetReuseAddress(a.Port() != 0)
-	}
-	if err := e.ep.Bind(full); err != nil {
+	if err := e.bindReusably(a, full); err != nil {
 		return errno(opBind, err)
 	}
 	if local, err := e.ep.GetLocalAddress(); err == nil {
@@ -54,6 +52,46 @@ func (b *bindings) bind(e *endpoint, a provider.Addr, full tcpip.FullAddress) ws
 		b.all[k] = append(b.all[k], e)
 	}
 	return 0
+}
+
+// bindReusably binds with reuse below. A TCP port that gVisor chooses is free
+// of any other all the same (ports.isAvailable, portSpecified); a UDP port it
+// would share, so that one is chosen here, free of any reservation.
+func (e *endpoint) bindReusably(a provider.Addr, full tcpip.FullAddress) tcpip.Error {
+	if e.protocol == wsa.IPPROTO_TCP {
+		return e.ep.Bind(full)
+	}
+	e.ep.SocketOptions().SetReuseAddress(true)
+	if full.Port != 0 {
+		return e.ep.Bind(full)
+	}
+	s := e.driver.tcpip
+	r := ports.Reservation{Networks: e.networksOf(a), Transport: udp.ProtocolNumber, Addr: unmapped(full.Addr)}
+	_, err := s.PickEphemeralPort(s.SecureRNG(), func(p uint16) (bool, tcpip.Error) {
+		r.Port, full.Port = p, p
+		if _, err := s.ReservePort(s.SecureRNG(), r, nil); err != nil {
+			return false, nil
+		}
+		s.ReleasePort(r)
+		err := e.ep.Bind(full)
+		if _, taken := err.(*tcpip.ErrPortInUse); taken { // by somebody's first Send
+			return false, nil
+		}
+		return err == nil, err
+	})
+	return err
+}
+
+func (e *endpoint) networksOf(a provider.Addr) []tcpip.NetworkProtocolNumber {
+	all := make([]tcpip.NetworkProtocolNumber, 0, 2)
+	for _, k := range e.bindingsFor(a) {
+		if k.addr.Addr().Is4() {
+			all = append(all, header.IPv4ProtocolNumber)
+		} else {
+			all = append(all, header.IPv6ProtocolNumber)
+		}
+	}
+	return all
 }
 
 func (b *bindings) release(e *endpoint) {

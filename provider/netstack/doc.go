@@ -20,9 +20,9 @@
 //   - a peer's FIN is acknowledged state, not an event, between FIN-WAIT-1 and
 //     FIN-WAIT-2: no wake tells that State.Drained became true. Who waits for it asks again.
 //   - datagrams without a byte do not count against SO_RCVBUF, so gVisor queues
-//     them without end. This package stops receiving at 1024 queued datagrams when
-//     a socket is woken or asked; one that holds a byte already and is neither
-//     woken nor asked is not protected.
+//     them without end. This package counts them when a socket is woken or
+//     asked and stops receiving at SO_RCVBUF/512 (at least 1024) queued datagrams;
+//     a socket that holds a byte already and is not asked is not protected.
 //   - FIONREAD of a datagram socket is the size of the first datagram.
 //
 // # Windows' defaults

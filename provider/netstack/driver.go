@@ -63,21 +63,20 @@ func (d *Driver) Open(af, typ, protocol int32) (base.Endpoint, wsa.Errno) {
 	case d.down():
 		return nil, wsa.ENETDOWN
 	}
-	e := endpoint{driver: d, family: af, kind: typ, protocol: protocol, queue: new(waiter.Queue)}
+	n := nature{driver: d, family: af, kind: typ, protocol: protocol, queue: new(waiter.Queue)}
 	var err tcpip.Error
 	if typ == wsa.SOCK_RAW {
-		e.ep, err = d.openRaw(net, tcpip.TransportProtocolNumber(protocol), e.queue)
+		n.ep, err = d.openRaw(net, tcpip.TransportProtocolNumber(protocol), n.queue)
 	} else {
-		e.ep, err = d.tcpip.NewEndpoint(tcpip.TransportProtocolNumber(protocol), net, e.queue)
+		n.ep, err = d.tcpip.NewEndpoint(tcpip.TransportProtocolNumber(protocol), net, n.queue)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, errno(opOpen, err)
+	case typ == wsa.SOCK_STREAM:
+		return newStream(n), 0
 	}
-	e.setDefaults()
-	if typ == wsa.SOCK_STREAM {
-		return newStream(e), 0
-	}
-	return newDatagram(e), 0
+	return newDatagram(n), 0
 }
 
 // openRaw makes a raw endpoint that also receives, if the stack knows the

@@ -10,13 +10,18 @@ import (
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
-// endpoint is what streams and datagram endpoints have in common.
-type endpoint struct {
+// nature is what an endpoint is made of. It does not change.
+type nature struct {
 	driver *Driver
 	ep     tcpip.Endpoint
 	queue  *waiter.Queue
 
 	family, kind, protocol int32 // AF_*, SOCK_*, IPPROTO_*
+}
+
+// endpoint is what streams and datagram endpoints have in common.
+type endpoint struct {
+	nature
 
 	entry waiter.Entry // registered once, by Watch
 	wake  func(wsa.Events)
@@ -89,7 +94,7 @@ func (e *endpoint) destination(a provider.Addr) (tcpip.FullAddress, wsa.Errno) {
 	case a.IsUnspecified(): // gVisor would take it for the loopback, Winsock does not
 		return full, wsa.EADDRNOTAVAIL
 	case a.Addr().Is4In6() && e.ep.SocketOptions().GetV6Only():
-		return full, wsa.ENETUNREACH
+		return full, wsa.EADDRNOTAVAIL
 	}
 	return full, 0
 }

@@ -31,9 +31,11 @@ var (
 	_ base.Queuer   = (*stream)(nil)
 )
 
-func newStream(e endpoint) *stream {
-	e.ep.SocketOptions().SetReuseAddress(true) // TIME-WAIT is no obstacle; see bindings
-	return &stream{endpoint: e}
+func newStream(n nature) *stream {
+	s := &stream{endpoint: endpoint{nature: n}}
+	s.setDefaults()
+	n.ep.SocketOptions().SetReuseAddress(true) // TIME-WAIT is no obstacle; see bindings
+	return s
 }
 
 // Watch installs wake. What happened before is not reported: ask State.
@@ -42,6 +44,9 @@ func (s *stream) Watch(wake func(wsa.Events)) { s.watch(s, wake) }
 // NotifyEvent is gVisor's wake: its locks are held.
 func (s *stream) NotifyEvent(m waiter.EventMask) {
 	s.gate.enter()
+	if s.tcpState().connected() {
+		s.established()
+	}
 	s.wake(hints(m))
 	if s.gate.leave() {
 		s.again.Go(func() { s.wake(anyChange) })
@@ -63,9 +68,11 @@ func (s *stream) Connect(to provider.Addr) wsa.Errno {
 		// A clash of 4-tuples needs a port of our own; without one it is FindRoute
 		// that has no address to send from.
 		if local, _ := s.ep.GetLocalAddress(); local.Port == 0 {
+			s.peer.Store(nil)
 			return wsa.EADDRNOTAVAIL
 		}
 	}
+	s.peer.Store(nil)
 	return s.driver.unreachable(errno(opConnect, err), unmapped(full.Addr))
 }
 
@@ -94,7 +101,9 @@ func (s *stream) Accept() (base.Endpoint, wsa.Errno) {
 	if err != nil {
 		return nil, errno(opAccept, err)
 	}
-	c := &stream{endpoint: endpoint{driver: s.driver, ep: ep, queue: queue, family: s.family, kind: s.kind, protocol: s.protocol}}
+	n := s.nature
+	n.ep, n.queue = ep, queue
+	c := &stream{endpoint: endpoint{nature: n}}
 	c.up.Store(true)
 	from := c.fromFull(peer)
 	c.peer.Store(&from)
@@ -138,10 +147,11 @@ func (s *stream) Recv(m *provider.Msg) (int, wsa.Errno) {
 		}
 		return res.Count, 0
 	}
-	if _, end := err.(*tcpip.ErrClosedForReceive); end && !s.tcpState().gone() && !s.resetAfterFin() {
+	e := s.failed(opRecv, err)
+	if _, end := err.(*tcpip.ErrClosedForReceive); end && s.err.Load() == 0 {
 		return 0, 0
 	}
-	return 0, s.failed(opRecv, err)
+	return 0, e
 }
 
 func (s *stream) recvNothing() (int, wsa.Errno) {
@@ -159,7 +169,7 @@ func (s *stream) failed(o op, err tcpip.Error) wsa.Errno {
 	switch err.(type) {
 	case *tcpip.ErrWouldBlock:
 		return wsa.EWOULDBLOCK
-	case *tcpip.ErrClosedForSend, *tcpip.ErrClosedForReceive:
+	case *tcpip.ErrClosedForSend, *tcpip.ErrClosedForReceive, *tcpip.ErrNotConnected, *tcpip.ErrBadBuffer:
 	default:
 		if s.tcpState().gone() { // this call consumed gVisor's hard error
 			s.die(errno(opDead, err))

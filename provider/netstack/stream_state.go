@@ -17,13 +17,23 @@ func (s *stream) tcpState() tcpState { return tcpState(s.ep.State()) }
 
 func (t tcpState) listening() bool { return tcp.EndpointState(t) == tcp.StateListen }
 
+// connected reports that the handshake was completed and no error ended it.
+func (t tcpState) connected() bool {
+	switch tcp.EndpointState(t) {
+	case tcp.StateEstablished, tcp.StateFinWait1, tcp.StateFinWait2, tcp.StateTimeWait,
+		tcp.StateCloseWait, tcp.StateLastAck, tcp.StateClosing:
+		return true
+	}
+	return false
+}
+
 // gone reports an endpoint that an error ended.
 func (t tcpState) gone() bool { return tcp.EndpointState(t) == tcp.StateError }
 
 // resetAfterFin reports a reset in CLOSE-WAIT: gVisor goes to CLOSE then, not to
 // Error (handleReset). On every other way there our own FIN was sent.
-func (s *stream) resetAfterFin() bool {
-	return tcp.EndpointState(s.tcpState()) == tcp.StateClose && s.up.Load() && !s.finSent.Load()
+func (s *stream) resetAfterFin(t tcpState) bool {
+	return tcp.EndpointState(t) == tcp.StateClose && s.up.Load() && !s.finSent.Load()
 }
 
 // State computes the raw state from gVisor's. Readiness cannot be passed on:
@@ -113,10 +123,10 @@ func (s *stream) cause() wsa.Errno {
 	if e := s.err.Load(); e != 0 {
 		return wsa.Errno(e)
 	}
-	if s.resetAfterFin() {
+	switch st := s.tcpState(); {
+	case s.resetAfterFin(st):
 		return s.die(wsa.ECONNRESET)
-	}
-	if !s.tcpState().gone() {
+	case !st.gone():
 		return 0
 	}
 	s.death.Lock()

@@ -62,6 +62,7 @@ func (p *splice) run(dst netip.AddrPort) {
 		return
 	}
 	if err := p.f.Accept(); err != nil {
+		p.g.log.Debug("the program's handshake failed", "err", err)
 		p.g.TCPCanceled.Add(1)
 		p.hangUp(provider.CloseAbort)
 		return
