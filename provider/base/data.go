@@ -123,20 +123,13 @@ func (k *socket) wanted(e wsa.Errno) bool {
 	return !(e == wsa.ECONNRESET && k.dropReset || e == wsa.ENETRESET && k.dropNetReset)
 }
 
-// fromPeer reports whether a datagram socket hears this sender.
+// fromPeer reports whether a datagram socket hears this sender. Like on Windows
+// and Linux, one that is connected to a group or a broadcast address hears nobody.
 func (k *socket) fromPeer(a provider.Addr) bool {
 	if !k.hasPeer {
 		return true
 	}
-	if !k.hasPorts() {
-		return a.Addr().Unmap() == k.peer.Addr().Unmap() || k.peer.Addr().IsMulticast()
-	}
-	return a.Port() == k.peer.Port() && (a.Addr().Unmap() == k.peer.Addr().Unmap() || k.unanswerable())
-}
-
-// unanswerable reports a peer that cannot be a source: a group or a broadcast.
-func (k *socket) unanswerable() bool {
-	return k.peer.Addr().IsMulticast() || k.peer.Addr() == limitedBroadcast
+	return a.Addr().Unmap() == k.peer.Addr().Unmap() && (a.Port() == k.peer.Port() || !k.hasPorts())
 }
 
 // skip discards the first datagram.

@@ -1,0 +1,173 @@
+//go:build linux
+
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// client is an unmodified network program: it knows package net and nothing of
+// netnsd. It prints what it saw in one word, so that tests compare it with what
+// a real network shows.
+func client() {
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "netnsd-client dial|reset|halfclose|udp|fetch ...")
+		os.Exit(2)
+	}
+	verbs := map[string]func(args []string) error{
+		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup,
+	}
+	err := verbs[os.Args[1]](os.Args[2:])
+	fmt.Println(outcome(err))
+}
+
+func outcome(err error) string {
+	var code syscall.Errno
+	var name *net.DNSError
+	var timeout net.Error
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &code):
+		names := map[syscall.Errno]string{
+			syscall.ECONNREFUSED: "ECONNREFUSED", syscall.ECONNRESET: "ECONNRESET", syscall.EHOSTUNREACH: "EHOSTUNREACH",
+			syscall.ENETUNREACH: "ENETUNREACH", syscall.EACCES: "EACCES", syscall.EPIPE: "EPIPE",
+		}
+		if n, ok := names[code]; ok {
+			return n
+		}
+		return code.Error()
+	case errors.As(err, &name) && name.IsNotFound:
+		return "NXDOMAIN"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	}
+	return err.Error()
+}
+
+// dial NETWORK ADDR [TIMEOUT]
+func dial(args []string) error {
+	timeout := 10 * time.Second
+	if len(args) > 2 {
+		timeout, _ = time.ParseDuration(args[2])
+	}
+	c, err := net.DialTimeout(args[0], args[1], timeout)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// reset ADDR: reads until the end, which is to be a reset.
+func reset(args []string) error {
+	c, err := net.Dial("tcp", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("x")); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, c)
+	return err
+}
+
+// halfclose ADDR BYTES: sends, says that it has sent all, and expects back the
+// sum of what arrived.
+func halfClose(args []string) error {
+	size, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	c, err := net.Dial("tcp", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(c, sum), io.LimitReader(pattern(0), int64(size))); err != nil {
+		return err
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(c)
+	if err == nil && string(answer) != fmt.Sprintf("%x", sum.Sum(nil)) {
+		err = fmt.Errorf("the server has seen %q, sent was %x", answer, sum.Sum(nil))
+	}
+	return err
+}
+
+// udp ADDR: one datagram and its echo.
+func udpEcho(args []string) error {
+	c, err := net.Dial("udp", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.Write([]byte("datagram")); err != nil {
+		return err
+	}
+	buf := make([]byte, 100)
+	n, err := c.Read(buf)
+	if err == nil && string(buf[:n]) != "datagram" {
+		err = fmt.Errorf("echo %q", buf[:n])
+	}
+	return err
+}
+
+// fetch URL N SHA256: N at a time, each on a connection of its own.
+func fetchMany(args []string) error {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			r, err := client.Get(args[0])
+			if err == nil {
+				sum := sha256.New()
+				_, err = io.Copy(sum, r.Body)
+				r.Body.Close()
+				if got := fmt.Sprintf("%x", sum.Sum(nil)); err == nil && got != args[2] {
+					err = fmt.Errorf("sha256 %s, want %s", got, args[2])
+				}
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// lookup NAME
+func lookup(args []string) error {
+	_, err := net.LookupHost(args[0])
+	return err
+}
+
+// pattern is an endless stream of bytes that do not repeat soon.
+type pattern uint64
+
+func (p pattern) Read(b []byte) (int, error) {
+	x := uint64(p)*2862933555777941757 + 3037000493
+	for i := range b {
+		x = x*6364136223846793005 + 1442695040888963407
+		b[i] = byte(x >> 56)
+	}
+	return len(b), nil
+}

@@ -1,0 +1,96 @@
+//go:build linux
+
+package chain
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/base"
+	"github.com/netnsd/netnsd/provider/host"
+	"github.com/netnsd/netnsd/sockets"
+)
+
+// Attachment is the name of a run's network in rules and audit, Name that of
+// its chain in the catalog.
+const (
+	Attachment = "run"
+	Name       = "run"
+)
+
+// Config is what a user says about the chain.
+type Config struct {
+	Allow, Deny []string // --allow, --deny
+	Policy      string   // --policy: a file
+	Audit       string   // --audit: a file, - is stderr, "" is none
+	// HostLoopback keeps the rule out that denies the host's loopback.
+	HostLoopback bool
+}
+
+// A Chain is a catalog with one chain, over everything that the host can open.
+type Chain struct {
+	Catalog *provider.Catalog
+	host    *host.Host
+}
+
+// New reads the rules and lays the chain out:
+//
+//	audit     sees all and changes nothing, so it is on top: what is denied below it is written down too
+//	policy    decides
+//	host      the sockets of this machine
+//
+// The chain is mandatory: no socket is made around it.
+func New(c Config) (*Chain, error) {
+	layers, err := c.layers()
+	if err != nil {
+		return nil, err
+	}
+	h, err := host.New(host.Config{})
+	if err != nil {
+		return nil, err
+	}
+	k := &Chain{Catalog: new(provider.Catalog), host: h}
+	if err := k.install(layers); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return k, nil
+}
+
+func (k *Chain) install(layers []named) error {
+	bases, err := k.Catalog.InstallBase("host", base.New(base.Config{Driver: k.host, Name: "host"}))
+	if err != nil {
+		return err
+	}
+	var ids []provider.CatalogID
+	for _, l := range layers {
+		id, err := k.Catalog.InstallLayer(l.name, l.layer)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	_, err = k.Catalog.InstallMandatoryChain(Name, ids, bases...)
+	return err
+}
+
+// Startup begins a session and builds the chain over every base, so that a
+// layer that cannot start is known before the first socket.
+func (k *Chain) Startup(log *slog.Logger) (*sockets.Session, error) {
+	s, err := sockets.Startup(sockets.Config{Catalog: k.Catalog, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range k.Catalog.Snapshot().Entries {
+		if e.Storeys == nil {
+			continue
+		}
+		if _, err := s.Chain(e.Info.CatalogEntryID); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+// Close ends the base; sessions are closed first.
+func (k *Chain) Close() error { return k.host.Close() }

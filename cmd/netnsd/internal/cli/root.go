@@ -1,0 +1,102 @@
+//go:build linux
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// The exit statuses of all commands but run.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitDenied = 10
+)
+
+// exit is how a command ends with a status. Err is shown to the user if it is
+// not nil.
+type exit struct {
+	Status int
+	Err    error
+}
+
+func (e *exit) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit status %d", e.Status)
+	}
+	return e.Err.Error()
+}
+
+func (e *exit) Unwrap() error { return e.Err }
+
+// usage makes an error of arguments that cannot be.
+func usage(err error) error { return &exit{exitUsage, err} }
+
+// Main runs the command that args name and returns the exit status.
+func Main(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return 0
+	}
+	var e *exit
+	if !errors.As(err, &e) {
+		// What cobra itself finds: commands and flags that do not exist.
+		e = &exit{exitUsage, fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath())}
+	}
+	if cmd.Name() == "run" && e.Status == exitUsage {
+		e.Status = exitOurs
+	}
+	if e.Err != nil {
+		fmt.Fprintln(os.Stderr, "netnsd: "+strings.TrimSpace(e.Err.Error()))
+	}
+	return e.Status
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "netnsd",
+		Short: "Run programs in a network of their own",
+		Long: `netnsd runs an unmodified program in a network of its own: a userspace TCP/IP
+stack behind a TUN device. Every socket of the program is made through a chain
+of providers that see it, decide on it and record it.
+
+  netnsd demo                                        see it work
+  netnsd run -- curl https://example.com             a program, unrestricted
+  netnsd run --allow '*.example.com:443' -- ./agent  nothing but that
+  netnsd doctor                                      if something does not work`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath()))
+	})
+	root.AddCommand(newRun(), newExplain(), newDoctor(), newVersion())
+	return root
+}
+
+// logger writes words to stderr: what goes wrong, and with -v what goes on.
+func logger(w io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// colour reports whether f is a terminal that the user wants colours on
+// (https://no-color.org).
+func colour(f *os.File) bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}

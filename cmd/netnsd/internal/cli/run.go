@@ -1,0 +1,115 @@
+//go:build linux
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/run"
+)
+
+const exitOurs = run.ExitOurs
+
+func newRun() *cobra.Command {
+	var (
+		cfg       run.Config
+		nets, dns []string
+		verbose   bool
+	)
+	cmd := &cobra.Command{
+		Use:   "run [flags] -- COMMAND [ARG...]",
+		Short: "Run a program in a network of its own",
+		Long: `Run a program in a network of its own. It runs as the same user, without any
+capability (also if root runs it) and with no_new_privs, so setuid programs have
+no effect; it finds stdin, stdout and stderr and no other descriptor.
+
+Without a rule all may be reached but the host's loopback. With --allow or
+--policy all else is denied; with --deny alone all else stays as it is. A denial
+wins over any allowance.
+
+Inside, the program is host 100 of --net; host 2 stands for this host, host 3 is
+the name service. When the program has ended its network ends, also for what it
+has left running. If netnsd is killed the program is killed.
+
+Exit status: the program's; 128+n if signal n ended it; 127 if there is no such
+program, 126 if it cannot be executed, 125 if netnsd failed, and then nothing
+has run.`,
+		Example: `  netnsd run -- curl https://example.com
+  netnsd run --allow '*.example.com:443' --audit audit.jsonl -- ./agent
+  netnsd run --deny private --deny metadata -- bash`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage(errors.New("run: no program given: netnsd run [flags] -- COMMAND [ARG...]"))
+			}
+			return nil
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault // the program's own arguments are files, as far as we know
+		},
+	}
+	f := cmd.Flags()
+	f.SetInterspersed(false) // what follows the program belongs to the program
+	ruleFlags(f, &cfg.Chain)
+	f.StringVar(&cfg.Chain.Audit, "audit", "", "write a JSON line per event of a socket to `FILE`; - is stderr")
+	f.IntVar(&cfg.MTU, "mtu", run.DefaultMTU, "MTU of the link in `BYTES`")
+	f.StringArrayVar(&nets, "net", nil, fmt.Sprintf("`CIDR` of the link, once a family (default %s and %s)", run.Nets[0], run.Nets[1]))
+	f.StringArrayVar(&dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, or off (default: the host's resolv.conf)")
+	f.BoolVar(&cfg.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
+	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := errors.Join(parseNets(&cfg, nets), parseDNS(&cfg, dns)); err != nil {
+			return usage(err)
+		}
+		cfg.Chain.HostLoopback = cfg.HostLoopback
+		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
+		status, err := run.Run(cmd.Context(), cfg)
+		if status == 0 && err == nil {
+			return nil
+		}
+		return &exit{status, err}
+	}
+	return cmd
+}
+
+// ruleFlags are those that run and explain share.
+func ruleFlags(f *pflag.FlagSet, c *chain.Config) {
+	f.StringArrayVar(&c.Allow, "allow", nil, "allow what `EXPR` names, and deny all else")
+	f.StringArrayVar(&c.Deny, "deny", nil, "deny what `EXPR` names")
+	f.StringVar(&c.Policy, "policy", "", "take the rules of `FILE`, and deny all else")
+}
+
+func parseNets(cfg *run.Config, nets []string) error {
+	for _, s := range nets {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return fmt.Errorf("--net %s: not a network: write %s or %s", s, run.Nets[0], run.Nets[1])
+		}
+		cfg.Nets = append(cfg.Nets, p)
+	}
+	return nil
+}
+
+func parseDNS(cfg *run.Config, servers []string) error {
+	for _, s := range servers {
+		if s == "off" {
+			cfg.NoDNS = true
+			continue
+		}
+		server, err := run.ParseServer(s)
+		if err != nil {
+			return err
+		}
+		cfg.DNS = append(cfg.DNS, server)
+	}
+	if cfg.NoDNS && len(cfg.DNS) > 0 {
+		return errors.New("--dns off and --dns ADDR exclude each other")
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+//go:build linux
+
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/provider"
+)
+
+// An Answer is what would become of a Query.
+type Answer struct {
+	Query   string `json:"query"`
+	Allowed bool   `json:"allowed"`
+	// Why is the verdict that settles it; nil if no layer has an opinion.
+	Why   *Verdict `json:"why,omitempty"`
+	Entry string   `json:"entry"`
+	Chain []string `json:"chain"` // storeys from the application down; the last is the base
+	// Verdicts are those of every layer that decides, for each operation asked.
+	Verdicts []Verdict `json:"verdicts"`
+	Trace    []Step    `json:"trace"`
+	Notes    []string  `json:"notes,omitempty"`
+}
+
+// A Verdict is a layer's answer about one operation.
+type Verdict struct {
+	Op     string `json:"op"`
+	Layer  string `json:"layer"`
+	Action string `json:"action"` // allow, deny, none
+	Errno  string `json:"errno,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	Pos    string `json:"pos,omitempty"` // file:line:column
+}
+
+// A Step is one entry of the catalog that was looked at.
+type Step struct {
+	ID      provider.CatalogID `json:"id,omitempty"`
+	Entry   string             `json:"entry"`
+	Outcome string             `json:"outcome"`
+}
+
+// Explain answers q by the chain that c describes. Nothing is sent.
+func Explain(c chain.Config, q Query) (a Answer, err error) {
+	c.Audit = "" // a question is not an event
+	k, err := chain.New(c)
+	if err != nil {
+		return a, err
+	}
+	defer func() { err = errors.Join(err, k.Close()) }()
+	session, err := k.Startup(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return a, err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+
+	af, typ, protocol, op := q.triple()
+	origin := q.origin()
+	entry, trace, err := session.Resolve(&provider.SocketRequest{AF: af, Type: typ, Protocol: protocol, Origin: origin})
+	a = Answer{Query: q.String(), Trace: steps(trace)}
+	if err != nil {
+		return a, fmt.Errorf("no entry of the catalog serves %s: %w", q, err)
+	}
+	built, err := session.Chain(entry.Info.CatalogEntryID)
+	if err != nil {
+		return a, err
+	}
+	a.Entry = entry.Info.String()
+	for _, s := range built.Storeys() {
+		a.Chain = append(a.Chain, s.Name)
+	}
+	f := provider.Facts{Origin: origin, Type: typ, Protocol: protocol, Remote: origin.Destination, Names: q.names()}
+	a.ask(built, f, q, op)
+	return a, nil
+}
+
+func (q Query) names() []string {
+	if q.Name == "" {
+		return nil
+	}
+	return []string{q.Name}
+}
+
+// origin are the facts that the gateway would know. The address of a name is
+// not known before it is asked for.
+func (q Query) origin() *provider.Origin {
+	o := &provider.Origin{Attachment: chain.Attachment, UID: os.Geteuid(), Name: q.Name}
+	af, _, _, _ := q.triple()
+	o.Destination = provider.Addr{AddrPort: netip.AddrPortFrom(q.Addr, q.Port), Family: af}
+	return o
+}
+
+// ask puts the operations to the chain in the order in which they happen; the
+// first denial settles it.
+func (a *Answer) ask(c *provider.Chain, f provider.Facts, q Query, op provider.Op) {
+	ops := []provider.Op{op}
+	if q.Name != "" {
+		ops = []provider.Op{provider.OpLookup, op}
+		a.Notes = append(a.Notes, "rules on addresses are judged when the name's addresses are known")
+	}
+	a.Allowed = true
+	for _, op := range ops {
+		for _, v := range c.Explain(f, op) {
+			a.Verdicts = append(a.Verdicts, verdict(op, v))
+		}
+		if v := c.Decide(f, op); v.Action != provider.NoOpinion && a.Allowed {
+			why := verdict(op, v)
+			a.Why, a.Allowed = &why, !v.Denied()
+		}
+	}
+}
+
+func verdict(op provider.Op, v provider.Verdict) Verdict {
+	w := Verdict{Op: op.String(), Layer: v.Layer, Action: v.Action.String(), Rule: v.Rule, Pos: v.Pos}
+	if v.Denied() {
+		w.Errno = v.Errno.Name()
+	}
+	return w
+}
+
+func steps(t provider.Trace) []Step {
+	var all []Step
+	for _, s := range t {
+		all = append(all, Step{s.Entry, s.Name, s.Outcome})
+	}
+	return all
+}
+
+// Write writes the answer for people; colour wraps a word in green (true) or red.
+func (a *Answer) Write(w io.Writer, colour func(good bool, text string) string) {
+	result := "denied"
+	if a.Allowed {
+		result = "allowed"
+	}
+	fmt.Fprintf(w, "%s: %s", a.Query, colour(a.Allowed, result))
+	if a.Why != nil {
+		fmt.Fprintf(w, " by %s", a.Why.Layer)
+	}
+	fmt.Fprintf(w, "\n  entry     %s\n", a.Entry)
+	for _, s := range a.Trace {
+		fmt.Fprintf(w, "    %-6d  %s: %s\n", s.ID, s.Entry, s.Outcome)
+	}
+	fmt.Fprintf(w, "  chain     ")
+	for i, s := range a.Chain {
+		if i > 0 {
+			fmt.Fprint(w, " > ")
+		}
+		fmt.Fprint(w, s)
+	}
+	fmt.Fprintln(w)
+	for _, v := range a.Verdicts {
+		fmt.Fprintf(w, "  %-8s  %s: %s", v.Op, v.Layer, colour(v.Action != "deny", v.Action))
+		if v.Errno != "" {
+			fmt.Fprintf(w, " %s", v.Errno)
+		}
+		if v.Rule != "" {
+			fmt.Fprintf(w, "  %s", v.Rule)
+		}
+		if v.Pos != "" {
+			fmt.Fprintf(w, "  (%s)", v.Pos)
+		}
+		fmt.Fprintln(w)
+	}
+	for _, n := range a.Notes {
+		fmt.Fprintf(w, "  note      %s\n", n)
+	}
+}

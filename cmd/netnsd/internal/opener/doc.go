@@ -1,0 +1,31 @@
+//go:build linux
+
+// Package opener holds the first of the two roles that netnsd is made of: the
+// small privileged one. It makes the namespaces of a program, the TUN device in
+// them and all that the program finds there, hands the device's descriptor to
+// the data plane, drops every right and becomes the program.
+//
+// It is one process: the data plane re-executes its own binary (argv[0] is
+// [Name]) with clone flags; that process is the opener until it calls execve,
+// so that there is no process between netnsd and the program, and exit status,
+// signals and the terminal are the program's own.
+//
+//	data plane                         opener
+//	Start: clone, Request      ──►     mounts, TUN, addresses, routes, sysctls
+//	Child.Setup                ◄──     Setup + descriptor (SCM_RIGHTS)
+//	  its stack reads the device
+//	Child.Exec: "go"           ──►     no capability, no_new_privs, no descriptor above 2
+//	  end of file              ◄──     execve
+//
+// The two talk over one SEQPACKET socket pair. It is close-on-exec, so its end
+// is the news that the program runs, and a message instead of it the reason why
+// it does not. If the data plane dies before "go", the opener reads end of file
+// and nothing runs; if it dies later, the program is killed (PR_SET_PDEATHSIG).
+//
+// It is not for setting up namespaces that exist already, and it decides
+// nothing: what the program may reach is the chain's business.
+//
+// Child is for one goroutine, which must stay on the thread that called Start
+// (runtime.LockOSThread): the kernel kills the program when that thread ends.
+// Child.Signal may be called from any goroutine.
+package opener

@@ -1,0 +1,157 @@
+//go:build linux
+
+package opener
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Name is argv[0] of the process that is to become the opener.
+const Name = "netnsd-opener"
+
+// ctlFD is where the opener finds its end of the socket pair: the first of
+// ExtraFiles.
+const ctlFD = 3
+
+// Request is what the data plane wants the program to find.
+type Request struct {
+	// Program is the file to execute, as Lookup found it.
+	Program string
+	// Device is the name of the TUN, MTU its size in bytes.
+	Device string
+	MTU    int
+	// Addrs are the program's addresses, one a family. Gateways are the next hops
+	// of the default routes, one for each of Addrs.
+	Addrs    []netip.Prefix
+	Gateways []netip.Addr
+	// ResolvConf is the content of /etc/resolv.conf.
+	ResolvConf string
+
+	// UserNS is set by Start: whether the opener is in a user namespace of its own.
+	UserNS bool
+	// Parent is set by Start: the process whose end is the program's end.
+	Parent int
+}
+
+// Setup is the opener's answer.
+type Setup struct {
+	Addrs []netip.Prefix // those of the request that the kernel took
+	// Warnings are what could not be had and is not needed for the chain to hold:
+	// IPv6 where the kernel has none, ping where the sysctl is read-only.
+	Warnings []string
+}
+
+// An Error is what the opener could not do. Step is the object and the attempt,
+// Errno the kernel's code if it had one. Exec means that all was done but for
+// the last step: the kernel refuses to execute the program.
+type Error struct {
+	Step  string
+	Text  string
+	Errno syscall.Errno
+	Exec  bool
+}
+
+func (e *Error) Error() string {
+	if e.Step == "" {
+		return e.Text
+	}
+	return e.Step + ": " + e.Text
+}
+
+func (e *Error) Unwrap() error {
+	if e.Errno == 0 {
+		return nil
+	}
+	return e.Errno
+}
+
+// failure makes an error fit for the wire.
+func failure(step string, err error) *Error {
+	var code syscall.Errno
+	errors.As(err, &code)
+	return &Error{Step: step, Text: err.Error(), Errno: code}
+}
+
+// message is what the opener sends: a Setup, or why there is none.
+type message struct {
+	Setup *Setup `json:",omitempty"`
+	Error *Error `json:",omitempty"`
+}
+
+// maxMessage bounds one packet of the conversation; the largest is a Request
+// with its resolv.conf.
+const maxMessage = 64 << 10
+
+func send(fd int, v any, rights ...int) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if len(b) > maxMessage {
+		return fmt.Errorf("message of %d bytes: %w", len(b), unix.EMSGSIZE)
+	}
+	var oob []byte
+	if len(rights) > 0 {
+		oob = unix.UnixRights(rights...)
+	}
+	return retry(func() error { return unix.Sendmsg(fd, b, oob, nil, unix.MSG_NOSIGNAL) })
+}
+
+// receive reads one packet into v, and the descriptor that came with it, or -1.
+// io.EOF is the other side's end.
+func receive(fd int, v any) (right int, err error) {
+	buf, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+	var n, oobn int
+	err = retry(func() (err error) {
+		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		return err
+	})
+	if err != nil {
+		return -1, os.NewSyscallError("recvmsg", err)
+	}
+	if n == 0 {
+		return -1, io.EOF
+	}
+	right = -1
+	if oobn > 0 {
+		if right, err = rightsOf(oob[:oobn]); err != nil {
+			return -1, err
+		}
+	}
+	if err := json.Unmarshal(buf[:n], v); err != nil {
+		if right >= 0 {
+			unix.Close(right)
+		}
+		return -1, err
+	}
+	return right, nil
+}
+
+func rightsOf(oob []byte) (int, error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil || len(messages) != 1 {
+		return -1, fmt.Errorf("control message: %w", errors.Join(err, unix.EBADMSG))
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return -1, fmt.Errorf("descriptors: %w", errors.Join(err, unix.EBADMSG))
+	}
+	return fds[0], nil
+}
+
+// retry repeats a system call that a signal has interrupted.
+func retry(f func() error) error {
+	for {
+		if err := f(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}

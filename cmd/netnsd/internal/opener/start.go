@@ -1,0 +1,169 @@
+//go:build linux
+
+package opener
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Child is the opener, later the program, seen from the data plane.
+type Child struct {
+	PID int
+
+	pidfd int
+	ctl   int // -1 after Exec
+	ended bool
+}
+
+// Start clones the opener into a network and a mount namespace of its own, and
+// into a user namespace where the caller lacks the capabilities for those; it is
+// handed argv (the program's) and the caller's stdin, stdout and stderr. The
+// error is an *Error.
+func Start(r Request, argv []string) (*Child, error) {
+	r.UserNS, r.Parent = !privileged(), os.Getpid()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, failure("socketpair", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "opener")
+	defer theirs.Close()
+	c := &Child{pidfd: -1, ctl: pair[0]}
+	// The request waits in the socket for the process that is started next.
+	if err := send(c.ctl, r); err != nil {
+		unix.Close(c.ctl)
+		return nil, failure("request", err)
+	}
+	p, err := os.StartProcess("/proc/self/exe", append([]string{Name}, argv...), &os.ProcAttr{
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, theirs},
+		Sys:   c.attributes(r.UserNS),
+	})
+	if err != nil {
+		unix.Close(c.ctl)
+		return nil, failure("clone", unwrapPath(err))
+	}
+	c.PID = p.Pid
+	p.Release() // Wait asks the kernel itself, as it wants to know of stops too
+	return c, nil
+}
+
+// unwrapPath drops "fork/exec /proc/self/exe", which tells the user nothing.
+func unwrapPath(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (c *Child) attributes(userNS bool) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS,
+		Pdeathsig:  syscall.SIGKILL,
+		PidFD:      &c.pidfd,
+	}
+	if userNS {
+		// The same uid and gid inside. execve takes the capabilities of a uid that is
+		// not 0, unless they are ambient. DAC_OVERRIDE is for overlayfs, whose work
+		// directory has mode 0 (coverEtc); here it reaches the user's own files alone.
+		a.Cloneflags |= unix.CLONE_NEWUSER
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
+		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
+		a.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE}
+	}
+	return a
+}
+
+// privileged reports whether namespaces can be had without a user namespace. It
+// is a question of capabilities: root in a container often lacks them.
+func privileged() bool {
+	have, err := effective()
+	need := uint64(1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_SETPCAP)
+	return err == nil && have&need == need
+}
+
+// Setup waits until the opener has set everything up. The descriptor is the
+// TUN's and the caller's to close. An *Error is what the opener reports; io.EOF
+// that it has died, by a signal most likely: ask Wait.
+func (c *Child) Setup() (Setup, int, error) {
+	var m message
+	fd, err := receive(c.ctl, &m)
+	switch {
+	case err != nil:
+		return Setup{}, -1, err
+	case m.Error != nil:
+		return Setup{}, -1, m.Error
+	case m.Setup == nil || fd < 0:
+		return Setup{}, -1, fmt.Errorf("opener: an answer without device: %w", unix.EBADMSG)
+	}
+	return *m.Setup, fd, nil
+}
+
+// Exec lets the program run and waits until it does. An *Error says why it
+// could not be executed; nothing of it has run then.
+func (c *Child) Exec() error {
+	defer c.hangUp()
+	if err := send(c.ctl, struct{}{}); err != nil {
+		return failure("exec", err)
+	}
+	var m message
+	_, err := receive(c.ctl, &m)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET):
+		return nil
+	case err != nil:
+		return failure("exec", err)
+	case m.Error != nil:
+		return m.Error
+	}
+	return failure("exec", unix.EBADMSG)
+}
+
+func (c *Child) hangUp() {
+	if c.ctl >= 0 {
+		unix.Close(c.ctl)
+		c.ctl = -1
+	}
+}
+
+// Signal sends sig to the process; to one that has ended it does nothing.
+func (c *Child) Signal(sig syscall.Signal) error {
+	err := unix.PidfdSendSignal(c.pidfd, sig, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return os.NewSyscallError("pidfd_send_signal", err)
+}
+
+// Wait waits until the process stops or ends; the status says which.
+func (c *Child) Wait() (unix.WaitStatus, error) {
+	var status unix.WaitStatus
+	err := retry(func() error {
+		_, err := unix.Wait4(c.PID, &status, unix.WUNTRACED, nil)
+		return err
+	})
+	if err == nil && !status.Stopped() {
+		c.ended = true
+	}
+	return status, os.NewSyscallError("wait4", err)
+}
+
+// Close kills the process if it has not ended, waits for it, and closes what
+// belongs to c.
+func (c *Child) Close() error {
+	c.hangUp()
+	var errs []error
+	if !c.ended {
+		errs = append(errs, c.Signal(syscall.SIGKILL))
+		for !c.ended && errors.Join(errs...) == nil {
+			_, err := c.Wait()
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(append(errs, unix.Close(c.pidfd))...)
+}

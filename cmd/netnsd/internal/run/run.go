@@ -1,0 +1,209 @@
+//go:build linux
+
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/doctor"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
+)
+
+// Exit statuses of env(1) and of shells.
+const (
+	ExitOurs      = 125 // netnsd failed; nothing has run, or it was ended
+	ExitNotExec   = 126 // the program cannot be executed
+	ExitNotFound  = 127 // there is no such program
+	ExitSignalled = 128 // plus the number of the signal that ended the program
+)
+
+// MTU limits: below 1280 there is no IPv6, above 65520 a packet does not fit
+// the vnet header's 16 bits with its Ethernet header.
+const (
+	DefaultMTU = 1500
+	minMTU     = 1280
+	maxMTU     = 65520
+)
+
+const deviceName = "tun0"
+
+// Config is what a run is made of.
+type Config struct {
+	// Chain holds the rules and the audit.
+	Chain chain.Config
+	// Nets are the networks of the link, at most one a family. Default: [Nets].
+	Nets []netip.Prefix
+	// MTU of the link in bytes. Default 1500.
+	MTU int
+	// DNS are the servers that the name service asks. Default: those of the host's
+	// /etc/resolv.conf. NoDNS gives the program no name service.
+	DNS   []netip.AddrPort
+	NoDNS bool
+	// HostLoopback lets the program reach the host's loopback, under the gateway's
+	// addresses.
+	HostLoopback bool
+	// Argv is the program and its arguments.
+	Argv []string
+	// Log must not be nil.
+	Log *slog.Logger
+}
+
+// Run runs the program and returns the exit status of netnsd: the program's, or
+// one of the constants with the reason. It returns when the program has ended
+// and nothing of the run is left.
+func Run(ctx context.Context, cfg Config) (status int, err error) {
+	runtime.LockOSThread() // never undone: the program lives as long as this thread
+	if len(cfg.Argv) == 0 {
+		return ExitOurs, errors.New("no program given")
+	}
+	n, resolvConf, err := prepare(&cfg)
+	if err != nil {
+		return ExitOurs, err
+	}
+	file, err := opener.Lookup(cfg.Argv[0], os.Getenv("PATH"))
+	if err != nil {
+		return execStatus(err), err
+	}
+	p, err := newPlane(cfg, n)
+	if err != nil {
+		return ExitOurs, err
+	}
+	defer func() {
+		if e := p.close(); e != nil {
+			cfg.Log.Error("the run has ended", "error", e) // an audit that is not complete
+		}
+	}()
+	return p.run(ctx, cfg.Argv, opener.Request{
+		Program: file, Device: deviceName, MTU: cfg.MTU,
+		Addrs: n.program, Gateways: n.gateway, ResolvConf: resolvConf,
+	})
+}
+
+// prepare completes cfg and lays the network out.
+func prepare(cfg *Config) (n network, resolvConf string, err error) {
+	if cfg.MTU == 0 {
+		cfg.MTU = DefaultMTU
+	}
+	if cfg.MTU < minMTU || cfg.MTU > maxMTU {
+		return n, "", fmt.Errorf("--mtu %d: has to be %d to %d", cfg.MTU, minMTU, maxMTU)
+	}
+	if n, err = layout(cfg.Nets); err != nil {
+		return n, "", err
+	}
+	host, err := readResolver("/etc/resolv.conf")
+	if err != nil && !cfg.NoDNS && len(cfg.DNS) == 0 {
+		return n, "", fmt.Errorf("%w: name the server with --dns ADDR", err)
+	}
+	if len(cfg.DNS) == 0 {
+		cfg.DNS = host.servers
+	}
+	return n, n.resolvConf(host, cfg.NoDNS), nil
+}
+
+// run starts the program on the plane and waits for its end.
+func (p *plane) run(ctx context.Context, argv []string, r opener.Request) (status int, err error) {
+	j := newJob()
+	killed := false
+	defer func() { j.close(killed) }()
+	child, err := opener.Start(r, argv)
+	if err != nil {
+		return ExitOurs, explained(err)
+	}
+	defer child.Close()
+	j.relay(child)
+	if status, err := p.start(child, r.MTU); err != nil {
+		return status, err
+	}
+	unwatch := p.watch(child)
+	end, err := j.wait(child)
+	lost := unwatch()
+	switch {
+	case err != nil:
+		return ExitOurs, err
+	case lost:
+		return ExitOurs, fmt.Errorf("the network device was deleted, so the program was ended: %w", p.nic.Err())
+	}
+	p.drainUnlessTold(ctx)
+	if killed = end.Signaled(); killed {
+		return ExitSignalled + int(end.Signal()), nil
+	}
+	return end.ExitStatus(), nil
+}
+
+// start lets the program run when its network does.
+func (p *plane) start(child *opener.Child, mtu int) (int, error) {
+	setup, fd, err := child.Setup()
+	if errors.Is(err, io.EOF) { // by the user's ^C, or by the kernel
+		end, err := child.Wait()
+		if err == nil && end.Signaled() {
+			return ExitSignalled + int(end.Signal()), fmt.Errorf("ended before the program ran: %v", end.Signal())
+		}
+		return ExitOurs, errors.New("the opener ended before the program ran")
+	}
+	if err != nil {
+		return ExitOurs, explained(err)
+	}
+	for _, w := range setup.Warnings {
+		p.log.Warn(w)
+	}
+	if err := p.attach(fd, mtu); err != nil {
+		return ExitOurs, err
+	}
+	if err := child.Exec(); err != nil {
+		return execStatus(err), err
+	}
+	return 0, nil
+}
+
+// watch ends the program when its device is gone: a run without network is not
+// what was asked for. The function returned ends the watching and reports
+// whether that has happened.
+func (p *plane) watch(child *opener.Child) (unwatch func() bool) {
+	var lost atomic.Bool
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-p.lost():
+			lost.Store(true)
+			_ = child.Signal(syscall.SIGKILL)
+		case <-stop:
+		}
+	}()
+	return func() bool {
+		close(stop)
+		<-stopped
+		return lost.Load()
+	}
+}
+
+// explained adds what on this machine keeps the opener from working.
+func explained(err error) error {
+	if why := doctor.Blame(err); why != "" {
+		return fmt.Errorf("%w: %s", err, why)
+	}
+	return err
+}
+
+// execStatus tells apart what shells tell apart.
+func execStatus(err error) int {
+	var e *opener.Error
+	switch {
+	case errors.As(err, &e) && !e.Exec:
+		return ExitOurs
+	case errors.Is(err, fs.ErrNotExist):
+		return ExitNotFound
+	}
+	return ExitNotExec
+}

@@ -1,0 +1,26 @@
+//go:build linux
+
+// Netnsd runs programs in networks of their own: a userspace TCP/IP stack
+// behind a TUN device, where every socket is made by WSPSocket through a chain
+// of providers.
+//
+//	main ── cli ──┬─ run ─────┬─ chain     the layers, and the order they stand in
+//	              │           ├─ opener    namespaces, device, becoming the program
+//	              │           └─ doctor    what keeps run from working
+//	              ├─ explain ── chain
+//	              └─ demo ───── run, chain
+package main
+
+import (
+	"os"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/cli"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
+)
+
+func main() {
+	if os.Args[0] == opener.Name {
+		os.Exit(opener.Main(os.Args[1:]))
+	}
+	os.Exit(cli.Main(os.Args[1:]))
+}

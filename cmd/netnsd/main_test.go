@@ -1,0 +1,67 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
+)
+
+// The test binary is also netnsd, its opener and the clients that run inside:
+// testscript copies it under their names to the front of $PATH.
+func TestMain(m *testing.M) {
+	testscript.Main(everyone{m}, map[string]func(){
+		"netnsd":        main,
+		opener.Name:     main,
+		"netnsd-client": client,
+	})
+}
+
+// everyone makes the copies executable for all users, as some tests run
+// netnsd as nobody.
+type everyone struct{ *testing.M }
+
+func (e everyone) Run() int {
+	file, err := exec.LookPath("netnsd")
+	for dir := filepath.Dir(file); err == nil && dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return e.M.Run()
+}
+
+// need skips a test where root, devices or tools are missing, and fails it in CI,
+// which has them.
+func need(t *testing.T, tools ...string) {
+	t.Helper()
+	missing := func(what any) {
+		t.Helper()
+		if os.Getenv("CI") == "true" {
+			t.Fatal("CI lacks ", what)
+		}
+		t.Skip("needs ", what)
+	}
+	if os.Geteuid() != 0 {
+		missing("root")
+	}
+	if f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0); err != nil {
+		missing(err)
+	} else {
+		f.Close()
+	}
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing(err)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// How is how a denial looks to who is denied.
+type How uint8
+
+// Ways to deny. The zero value is what the policy says, and there Prohibited.
+const (
+	AsUsual How = iota
+	Prohibited
+	Reset
+	Unreachable
+	Drop
+)
+
+var hows = [...]struct {
+	name  string
+	errno wsa.Errno
+}{
+	{"", wsa.EACCES}, {"prohibited", wsa.EACCES}, {"reset", wsa.ECONNREFUSED}, {"unreachable", wsa.EHOSTUNREACH}, {"drop", wsa.ETIMEDOUT},
+}
+
+func (h How) String() string { return hows[min(h, Drop)].name }
+
+// Errno is what the denied operation returns.
+func (h How) Errno() wsa.Errno { return hows[min(h, Drop)].errno }
+
+// A Rule allows or denies what its expression matches.
+type Rule struct {
+	Action provider.Action // Allow or Deny
+	Expr   Expr
+	With   How    // of Deny
+	Note   string // for people, shown with the verdict
+	Text   string // the expression as written; default: its canonical form
+	Pos    string // where it stands, such as policy.yaml:7:13 or "--allow #2"
+}
+
+// Config is a policy as it is written. The zero value denies everything.
+type Config struct {
+	Default   provider.Action    // of what no rule matches; default Deny
+	DenyWith  How                // default Prohibited
+	OnFailure provider.OnFailure // default FailClosed
+	Listen    provider.Action    // Allow or Deny; default Allow
+	Rules     []Rule
+	Pos       string // where Default is written
+}
+
+// A Policy decides. It is immutable.
+type Policy struct {
+	cfg         Config
+	deny, allow []rule
+	rest        provider.Verdict // what no rule matches
+	listen      provider.Verdict
+}
+
+// rule is a Rule with its verdict made ready.
+type rule struct {
+	expr    Expr
+	verdict provider.Verdict
+}
+
+// New makes a policy. It refuses rules without action or expression.
+func New(c Config) (*Policy, error) {
+	if c.Default == provider.NoOpinion {
+		c.Default = provider.Deny
+	}
+	if c.Listen == provider.NoOpinion {
+		c.Listen = provider.Allow
+	}
+	if c.OnFailure == provider.FailureUnstated {
+		c.OnFailure = provider.FailClosed
+	}
+	c.Rules = slices.Clone(c.Rules)
+	p := &Policy{
+		cfg:    c,
+		rest:   verdict(c.Default, c.DenyWith, "default: "+c.Default.String(), c.Pos),
+		listen: verdict(c.Listen, Prohibited, "listen: "+c.Listen.String(), ""),
+	}
+	for i, r := range c.Rules {
+		if err := p.add(r); err != nil {
+			return nil, fmt.Errorf("policy: rule %d: %w", i+1, err)
+		}
+	}
+	return p, nil
+}
+
+func (p *Policy) add(r Rule) error {
+	if r.Expr.host.kind == nobody {
+		return errors.New("the expression is missing")
+	}
+	if r.Text == "" {
+		r.Text = r.Expr.String()
+	}
+	text := r.Action.String() + " " + r.Text
+	if r.Note != "" {
+		text += " # " + r.Note
+	}
+	how := r.With
+	if how == AsUsual {
+		how = p.cfg.DenyWith
+	}
+	made := rule{r.Expr, verdict(r.Action, how, text, r.Pos)}
+	switch r.Action {
+	case provider.Allow:
+		p.allow = append(p.allow, made)
+	case provider.Deny:
+		p.deny = append(p.deny, made)
+	default:
+		return errors.New("it neither allows nor denies")
+	}
+	return nil
+}
+
+func verdict(a provider.Action, h How, rule, pos string) provider.Verdict {
+	v := provider.Verdict{Action: a, Rule: rule, Pos: pos}
+	if a == provider.Deny {
+		v.Errno = h.Errno()
+	}
+	return v
+}
+
+// With is the policy with more rules.
+func (p *Policy) With(rules ...Rule) (*Policy, error) {
+	c := p.cfg
+	c.Rules = append(slices.Clone(c.Rules), rules...)
+	return New(c)
+}
+
+// Config is what the policy was made of. Its rules are the caller's to change.
+func (p *Policy) Config() Config {
+	c := p.cfg
+	c.Rules = slices.Clone(c.Rules)
+	return c
+}
+
+// Decide implements provider.Decider: pure, and without an allocation.
+func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
+	if op == provider.OpListen || op == provider.OpAccept {
+		return p.listen
+	}
+	q := ask(&f, op)
+	for i := range p.deny {
+		if p.deny[i].expr.denies(&q) {
+			return p.deny[i].verdict
+		}
+	}
+	for i := range p.allow {
+		if p.allow[i].expr.allows(&q) {
+			return p.allow[i].verdict
+		}
+	}
+	return p.rest
+}
+
+// OnFailure implements provider.Decider.
+func (p *Policy) OnFailure() provider.OnFailure { return p.cfg.OnFailure }
+
+// question is what a decision is about, in the form that expressions take.
+type question struct {
+	lookup bool
+	proto  proto
+	port   uint16
+	addr   netip.Addr // unmapped, no zone
+	nat64  netip.Addr // the IPv4 address within addr, if it is one of NAT64
+	names  []string
+	sni    string // stands for all names
+}
+
+var wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
+
+func ask(f *provider.Facts, op provider.Op) question {
+	q := question{lookup: op == provider.OpLookup, names: f.Names}
+	if q.lookup {
+		return q
+	}
+	q.proto, q.port = protoOf(f), f.Remote.Port()
+	q.addr = f.Remote.Addr().WithZone("").Unmap()
+	if q.addr.IsValid() && wellKnownNAT64.Contains(q.addr) {
+		b := q.addr.As16()
+		q.nat64 = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	if op == provider.OpSNI {
+		q.names, q.sni = nil, f.Late.SNI
+	}
+	return q
+}
+
+// named reports whether one of the names is one of h's.
+func (q *question) named(h *host) bool {
+	if q.sni != "" {
+		return h.names(q.sni)
+	}
+	for _, n := range q.names {
+		if h.names(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// allows: a lookup by any rule that allows the name, with whatever port.
+func (x *Expr) allows(q *question) bool {
+	if q.lookup {
+		return q.named(&x.host)
+	}
+	return x.service(q) && (x.host.has(q.addr) || q.named(&x.host))
+}
+
+// denies: a lookup only by a rule that leaves nothing of the name.
+func (x *Expr) denies(q *question) bool {
+	if q.lookup {
+		return x.proto == unknown && len(x.ports) == 0 && q.named(&x.host)
+	}
+	return x.service(q) && (x.host.has(q.addr) || q.nat64.IsValid() && x.host.has(q.nat64) || q.named(&x.host))
+}
+
+// service reports that protocol and port match.
+func (x *Expr) service(q *question) bool {
+	if x.proto != unknown && x.proto != q.proto {
+		return false
+	}
+	if len(x.ports) == 0 {
+		return true
+	}
+	if q.proto != tcp && q.proto != udp {
+		return false
+	}
+	for _, r := range x.ports {
+		if r.First <= q.port && q.port <= r.Last {
+			return true
+		}
+	}
+	return false
+}

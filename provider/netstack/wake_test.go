@@ -1,0 +1,130 @@
+package netstack_test
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/netnsd/netnsd/provider/base"
+	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/stack/stacktest"
+)
+
+// TestWakes: State is asked in every wake and from outside at once, while
+// connections end in all ways. Every end is told, under its cause, without
+// another look than after a wake; nothing locks up, and no wake follows Close.
+func TestWakes(t *testing.T) {
+	n := newNet(t, stacktest.PairConfig{})
+	l, at := listener(t, n.b, stacktest.B4, 100)
+	ends := []struct {
+		name string
+		end  func(b *sock)
+		want func(base.State) bool
+	}{
+		{"reset", func(b *sock) { b.close(true) }, func(s base.State) bool { return s.Err == wsa.ECONNRESET && s.Phase == base.Dead }},
+		{"fin", func(b *sock) { b.Shutdown() }, func(s base.State) bool { return s.PeerClosed && !s.Readable }},
+		{"data and fin", func(b *sock) { b.Send(text("x")); b.Shutdown() }, func(s base.State) bool { return s.PeerClosed && s.Readable }},
+		// With our own FIN acknowledged before, there is nothing left to reset.
+		{"fin and reset", func(b *sock) { b.Shutdown(); b.close(true) }, func(s base.State) bool {
+			return s.Err == wsa.ECONNRESET && s.Phase == base.Dead || s.PeerClosed && s.Drained
+		}},
+	}
+	for round := range 40 {
+		var wg sync.WaitGroup
+		var all [][2]*sock
+		for range len(ends) {
+			a := stream(t, n.a, wsa.AF_INET)
+			a.fails("connect", a.Connect(at), wsa.EWOULDBLOCK)
+			all = append(all, [2]*sock{a, l.accept()})
+		}
+		byPort := map[uint16]*sock{}
+		for _, p := range all {
+			peer, _ := p[1].PeerAddr()
+			byPort[peer.Port()] = p[1]
+		}
+		for i, end := range ends {
+			a := all[i][0]
+			a.await("connected", connected)
+			mine, _ := a.LocalAddr()
+			b := byPort[mine.Port()]
+			if round%2 == 1 { // our own FIN first
+				a.must("shutdown", a.Shutdown())
+			}
+			wg.Go(func() { end.end(b) })
+			stop := make(chan struct{})
+			wg.Go(func() { // a worker that asks while wakes run
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						a.State()
+					}
+				}
+			})
+			wg.Go(func() {
+				defer close(stop)
+				a.await(fmt.Sprintf("ended by %s, round %d", end.name, round), end.want)
+			})
+		}
+		wg.Wait()
+		for _, p := range all {
+			p[0].close(round%3 == 0)
+			p[1].close(round%3 != 0)
+		}
+	}
+	l.close(false)
+}
+
+// TestCloseAmidData closes while data flows both ways.
+func TestCloseAmidData(t *testing.T) {
+	n := newNet(t, stacktest.PairConfig{})
+	for round := range 30 {
+		a, b := n.connection(t, families[round%2])
+		over := func(e wsa.Errno) bool { return e != 0 && e != wsa.EWOULDBLOCK }
+		var wg sync.WaitGroup
+		wg.Go(func() { // sends and receives until a is gone
+			out, in := msg(make([]byte, 10000)), msg(make([]byte, 10000))
+			for {
+				_, e1 := b.Send(out)
+				k, e2 := b.Recv(in)
+				if over(e1) || over(e2) || k == 0 && e2 == 0 {
+					return
+				}
+				runtime.Gosched()
+			}
+		})
+		a.sendAll(make([]byte, 10000*round))
+		a.recvAll(1) // unread bytes are left: a reset either way
+		a.close(round%2 == 0)
+		wg.Wait()
+		b.close(true)
+	}
+}
+
+// TestStackClosed: endpoints of a stack that is gone say so.
+func TestStackClosed(t *testing.T) {
+	n := newNet(t, stacktest.PairConfig{})
+	a, _ := n.connection(t, families[0])
+	u := udp(t, n.a, wsa.AF_INET)
+	u.bind(stacktest.A4, 0)
+	n.A.Close()
+	a.wantDead(wsa.ENETDOWN)
+	u.await("readable", readable)
+	_, e := u.Recv(msg(make([]byte, 1)))
+	u.fails("recv", e, wsa.ENETDOWN)
+	if _, e := n.a.Open(wsa.AF_INET, wsa.SOCK_STREAM, wsa.IPPROTO_TCP); e != wsa.ENETDOWN {
+		t.Errorf("open: %s", e.Name())
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	n := newNet(t, stacktest.PairConfig{})
+	if _, e := n.a.Open(1, wsa.SOCK_STREAM, wsa.IPPROTO_TCP); e != wsa.EAFNOSUPPORT {
+		t.Errorf("unix: %s", e.Name())
+	}
+	if _, e := n.a.Open(wsa.AF_INET, wsa.SOCK_DGRAM, 99); e != wsa.EPROTONOSUPPORT {
+		t.Errorf("protocol 99: %s", e.Name())
+	}
+}

@@ -1,0 +1,195 @@
+package sockets
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// chains are the chains that were built, each when it was first needed, of one
+// generation of the catalog. When the catalog has changed they are retired:
+// they end with their last socket.
+type chains struct {
+	mu         sync.Mutex
+	closed     bool
+	generation uint64
+	now        map[provider.CatalogID]*slot
+	old        []*slot
+	err        error // of old chains that have ended
+}
+
+// slot is the place of one chain. Its mutex is held while the chain is built,
+// so that others of the session are not held up by a slow Startup.
+type slot struct {
+	mu      sync.Mutex
+	chain   *provider.Chain
+	retired bool
+}
+
+// Resolve is which entry of the catalog a request would open, and why.
+func (s *Session) Resolve(r *provider.SocketRequest) (*provider.Entry, provider.Trace, error) {
+	e, t, errno := s.cfg.Catalog.Snapshot().Resolve(r)
+	return e, t, errno.Err()
+}
+
+// Chain is the session's chain for entry id of the catalog, built if it is not
+// yet. It stays the session's: do not retire it. A chain that cannot be built is
+// a [provider.BuildError], and is tried again the next time.
+func (s *Session) Chain(id provider.CatalogID) (*provider.Chain, error) {
+	return s.chain(s.cfg.Catalog.Snapshot(), id)
+}
+
+func (s *Session) chain(now *provider.Snapshot, id provider.CatalogID) (*provider.Chain, error) {
+	p, stale, e := s.chains.slot(now.Generation, id)
+	for _, old := range stale {
+		old.retire()
+	}
+	if e != 0 {
+		return nil, e.Err()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.retired:
+		return nil, wsa.ENETDOWN
+	case p.chain == nil:
+		c, err := now.Build(id, provider.BuildConfig{Host: host{s}, Resources: s.cfg.Resources, Log: s.log})
+		if err != nil {
+			return nil, err
+		}
+		p.chain = c
+	}
+	return p.chain, nil
+}
+
+// Socket is WSPSocket of the chain that the request resolves to, without
+// blocking and without anything above the chain's table: s.Chain().Table is how
+// it is used. The caller keeps the laws of package provider, the fourth above
+// all, and closes the socket by the table's WSPCloseSocket. A request without an
+// Origin gets the session's.
+//
+// A chain that cannot be built is the answer; no other is tried in its place.
+func (s *Session) Socket(r *provider.SocketRequest) (*provider.Socket, error) {
+	if r.Origin == nil {
+		q := *r
+		o := s.origin
+		q.Origin, r = &o, &q
+	}
+	k, err := s.socket(r)
+	if err != nil {
+		return nil, fmt.Errorf("sockets: open %s %s %s: %w", wsa.FamilyName(r.AF), wsa.TypeName(r.Type), wsa.ProtocolName(r.Protocol), err)
+	}
+	return k, nil
+}
+
+func (s *Session) socket(r *provider.SocketRequest) (*provider.Socket, error) {
+	for {
+		now := s.cfg.Catalog.Snapshot()
+		entry, _, e := now.Resolve(r)
+		if e != 0 {
+			return nil, e.Err()
+		}
+		q := *r
+		if k, err := s.openOn(now, entry, &q); !errors.Is(err, wsa.ENETDOWN) || s.cfg.Catalog.Snapshot() == now {
+			return k, err
+		}
+		// The catalog changed in between and the chain was retired: ask again.
+	}
+}
+
+func (s *Session) openOn(now *provider.Snapshot, entry *provider.Entry, r *provider.SocketRequest) (*provider.Socket, error) {
+	c, err := s.chain(now, entry.Info.CatalogEntryID)
+	if err != nil {
+		return nil, err
+	}
+	if r.Info == nil {
+		r.Info = &c.Info
+	}
+	k, e := c.Table.WSPSocket(r)
+	return k, e.Err()
+}
+
+// slot is the place of a chain of the given generation; ENETDOWN if the catalog
+// has moved on, NOTINITIALISED after close. The caller retires the stale ones,
+// without c's lock, as each may be waiting for its build.
+func (c *chains) slot(generation uint64, id provider.CatalogID) (p *slot, stale []*slot, e wsa.Errno) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return nil, nil, wsa.NOTINITIALISED
+	case c.now != nil && generation < c.generation:
+		return nil, nil, wsa.ENETDOWN
+	case c.now == nil || generation > c.generation:
+		stale = c.turn(generation)
+	}
+	p = c.now[id]
+	if p == nil {
+		p = new(slot)
+		c.now[id] = p
+	}
+	return p, stale, 0
+}
+
+// turn begins a generation and returns the chains of the one before. Those that
+// have ended are forgotten, but for what went wrong with them.
+func (c *chains) turn(generation uint64) (stale []*slot) {
+	c.old = slices.DeleteFunc(c.old, func(p *slot) bool {
+		ended, err := p.ended()
+		c.err = errors.Join(c.err, err)
+		return ended
+	})
+	stale = slices.Collect(maps.Values(c.now))
+	c.old = append(c.old, stale...)
+	c.generation, c.now = generation, make(map[provider.CatalogID]*slot)
+	return stale
+}
+
+func (p *slot) retire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.retired = true
+	if p.chain != nil {
+		p.chain.Retire()
+	}
+}
+
+// ended looks without waiting: a slot whose chain is being built has not ended.
+func (p *slot) ended() (bool, error) {
+	if !p.mu.TryLock() {
+		return false, nil
+	}
+	defer p.mu.Unlock()
+	if p.chain == nil {
+		return p.retired, nil
+	}
+	select {
+	case <-p.chain.Done():
+		return true, p.chain.Err()
+	default:
+		return false, nil
+	}
+}
+
+// close retires all chains and waits until they have ended.
+func (c *chains) close() error {
+	c.mu.Lock()
+	c.closed = true
+	all := slices.AppendSeq(c.old, maps.Values(c.now))
+	c.old, c.now = nil, nil
+	errs := []error{c.err}
+	c.mu.Unlock()
+	for _, p := range all {
+		p.retire()
+		if p.chain != nil {
+			<-p.chain.Done()
+			errs = append(errs, p.chain.Err())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,80 @@
+package sockets
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// handles is the session's one handle space. A number is never given out twice,
+// so a handle that outlived its socket finds nothing, not somebody else's.
+type handles struct {
+	mu     sync.Mutex
+	last   uint64
+	max    int
+	closed bool
+	open   map[uint64]*provider.Socket
+}
+
+func (h *handles) add(s *provider.Socket) (uint64, wsa.Errno) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return 0, wsa.NOTINITIALISED
+	case len(h.open) >= h.max:
+		return 0, wsa.EMFILE
+	}
+	if h.open == nil {
+		h.open = make(map[uint64]*provider.Socket)
+	}
+	h.last++
+	h.open[h.last] = s
+	return h.last, 0
+}
+
+func (h *handles) remove(handle uint64) {
+	h.mu.Lock()
+	delete(h.open, handle)
+	h.mu.Unlock()
+}
+
+func (h *handles) close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+}
+
+func (h *handles) all() iter.Seq[*provider.Socket] {
+	return func(yield func(*provider.Socket) bool) {
+		h.mu.Lock()
+		now := slices.Collect(maps.Values(h.open))
+		h.mu.Unlock()
+		for _, s := range now {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// host is the session as its chains see it.
+type host struct{ *Session }
+
+var _ provider.Host = host{}
+
+func (h host) CreateHandle(s *provider.Socket) (uint64, wsa.Errno) { return h.handles.add(s) }
+
+func (h host) CloseHandle(s *provider.Socket) { h.handles.remove(s.Handle()) }
+
+func (h host) Panicked(p *provider.Panic) {
+	h.panics.Add(1)
+	h.log.Error("layer panicked", "layer", p.Layer, "op", p.Op, "value", p.Value, "stack", string(p.Stack))
+	if h.cfg.OnPanic != nil {
+		h.cfg.OnPanic(p)
+	}
+}

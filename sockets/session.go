@@ -1,0 +1,158 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// DefaultMaxSockets is what Config.MaxSockets means when it is 0.
+const DefaultMaxSockets = 1 << 16
+
+// Config says what a Session works with. The zero value of each field but
+// Catalog is its default.
+type Config struct {
+	// Catalog is where chains are chosen from; required. It may change while the
+	// session lives: each socket is resolved in the catalog as it then is.
+	Catalog *provider.Catalog
+	// MaxSockets bounds the sockets open at a time, accepted ones included; a
+	// socket more is EMFILE. Default 65536.
+	MaxSockets int
+	// Resources outlive the session's chains; default: the session's own.
+	Resources *provider.Resources
+	// Log is told of panics in layers; default: nothing is logged.
+	Log *slog.Logger
+	// Origin is who asks, copied for each socket and completed with what is
+	// dialled. Default: everything unknown, which no rule that allows matches.
+	Origin *provider.Origin
+	// OnPanic is told of each panic that a guard caught. It may be called with
+	// locks held and must not use the session.
+	OnPanic func(*provider.Panic)
+	// DNS are the servers that names are looked up at, reached through the
+	// session itself. Without one only addresses and localhost can be dialled.
+	DNS []netip.AddrPort
+}
+
+// A Session is a program's view of a catalog (WSAStartup to WSACleanup): it
+// opens sockets through chains and owns both. All methods are safe for
+// concurrent use.
+type Session struct {
+	cfg     Config
+	origin  provider.Origin
+	log     *slog.Logger
+	handles handles
+	chains  chains
+	panics  atomic.Uint64
+	nextDNS atomic.Uint32
+
+	ctx    context.Context // ends with Close; only what runs in the background looks at it
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // lingering closes
+
+	mu     sync.Mutex
+	closed bool
+	open   map[*sock]struct{} // of the Go face
+	end    sync.Once
+	err    error
+}
+
+// Startup begins a session (WSPStartup is called later, when a chain is first
+// needed). The error is EINVAL: no catalog.
+func Startup(cfg Config) (*Session, error) {
+	if cfg.Catalog == nil {
+		return nil, errors.Join(errors.New("sockets: startup: Config.Catalog is required"), wsa.EINVAL)
+	}
+	if cfg.MaxSockets == 0 {
+		cfg.MaxSockets = DefaultMaxSockets
+	}
+	if cfg.Resources == nil {
+		cfg.Resources = new(provider.Resources)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Session{cfg: cfg, log: cfg.Log, origin: provider.Origin{UID: -1}, open: make(map[*sock]struct{})}
+	if cfg.Origin != nil {
+		s.origin = *cfg.Origin
+	}
+	s.handles.max = cfg.MaxSockets
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Close ends the session (WSACleanup): every socket is failed with ENETDOWN,
+// those of the Go face are reset and closed, the chains are retired, and Close
+// waits until they have ended. A socket that was opened with [Session.Socket]
+// is closed by who opened it, who learns from the failure that it is time: Close
+// waits for that too. The error is what the layers reported while they ended;
+// further calls wait and return the same.
+func (s *Session) Close() error {
+	s.end.Do(func() {
+		for _, k := range s.shut() {
+			k.close(provider.CloseAbort)
+		}
+		s.wg.Wait()
+		s.err = s.chains.close()
+	})
+	return s.err
+}
+
+// shut keeps further sockets from being made and fails those that are.
+func (s *Session) shut() []*sock {
+	s.handles.close()
+	for k := range s.Sockets() {
+		k.Fail(wsa.ENETDOWN, "session closed")
+	}
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	open := make([]*sock, 0, len(s.open))
+	for k := range s.open {
+		open = append(open, k)
+	}
+	return open
+}
+
+// Sockets are the session's open sockets in no order, as they were when the
+// iteration began. To end one from outside, call its Fail.
+func (s *Session) Sockets() iter.Seq[*provider.Socket] { return s.handles.all() }
+
+// Panics counts the panics of layers that were caught.
+func (s *Session) Panics() uint64 { return s.panics.Load() }
+
+// keep takes a socket of the Go face into the session's care.
+func (s *Session) keep(k *sock) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.open[k] = struct{}{}
+	return nil
+}
+
+func (s *Session) forget(k *sock) {
+	s.mu.Lock()
+	delete(s.open, k)
+	s.mu.Unlock()
+}
+
+// background runs f on a goroutine that Close waits for; false once it closes.
+func (s *Session) background(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.wg.Go(f)
+	return true
+}

@@ -1,0 +1,111 @@
+package stack
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	tcpstack "gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// Config is what a Stack is made of. The zero value is what a gateway behind a
+// TUN wants; New does not modify it.
+type Config struct {
+	// Clock drives every timer of gVisor (RTO, TIME-WAIT, reassembly).
+	// Default: the system clock. Tests pass faketime.NewManualClock.
+	// What waits for a device (held packets) always uses the system clock.
+	Clock tcpip.Clock
+
+	// SendBuffer and ReceiveBuffer bound what one TCP connection may hold,
+	// in bytes. Defaults: tune.go.
+	SendBuffer, ReceiveBuffer BufferSizes
+
+	// CongestionControl is "reno" (default) or "cubic".
+	CongestionControl string
+
+	// TimeWait is how long a closed connection keeps its 4-tuple. Default 10 s.
+	TimeWait time.Duration
+
+	// MaxHandshakes bounds the flows that wait for a verdict or for the
+	// program's ACK, over all NICs: each costs a goroutine. A SYN beyond it is
+	// dropped and counted; the program's kernel sends it again. Default 4096.
+	MaxHandshakes int
+	// MaxHandshakesPerSource is the same for one source address, so that one
+	// attachment cannot starve the others. Default 1024.
+	MaxHandshakesPerSource int
+
+	// HoldBytes and HoldTime bound the packets kept per queue while a device
+	// is down or full. Defaults 1 MiB and 2 s.
+	HoldBytes int
+	HoldTime  time.Duration
+}
+
+// BufferSizes is a range in bytes: what a socket starts with and what
+// auto-tuning and the application may raise it to. Zero fields take defaults.
+type BufferSizes struct{ Min, Default, Max int }
+
+// NICConfig describes a NIC.
+type NICConfig struct {
+	// Name is for people and logs and must be unique in the Stack, unless empty.
+	Name string
+	// Device carries the packets. AddNIC takes it over: it is closed with the
+	// NIC, and by a failing AddNIC as well.
+	Device Device
+	// Endpoint is a link endpoint of gVisor's instead of a Device, for
+	// comparisons (stacktest.NewNaive). The NIC then counts nothing, holds
+	// nothing, and its State is Up until Close, which calls Endpoint.Close.
+	Endpoint tcpstack.LinkEndpoint
+	// Addrs are the NIC's own addresses; each brings the route to its prefix.
+	Addrs []netip.Prefix
+	// Forward receives the flows that nobody here owns. With it the NIC is a
+	// gateway's: it accepts packets to every unicast address (gVisor's
+	// promiscuous mode) and answers from every address (spoofing). nil: a host.
+	Forward FlowHandler
+	// FullChecksums completes the checksums of received packets before anybody
+	// sees them. Without it raw TCP and UDP sockets, and captures, see the
+	// partial sums with which the kernel hands its own packets to a TUN.
+	FullChecksums bool
+	// MAC is the address on a TAP. Default: random, locally administered.
+	MAC net.HardwareAddr
+}
+
+const (
+	defaultMaxHandshakes = 4096
+	defaultPerSource     = 1024
+	defaultHoldBytes     = 1 << 20
+	defaultHoldTime      = 2 * time.Second
+)
+
+func (c Config) withDefaults() (Config, error) {
+	c.SendBuffer = c.SendBuffer.or(defaultSendBuffer)
+	c.ReceiveBuffer = c.ReceiveBuffer.or(defaultReceiveBuffer)
+	for _, b := range []BufferSizes{c.SendBuffer, c.ReceiveBuffer} {
+		if b.Min <= 0 || b.Default < b.Min || b.Max < b.Default {
+			return c, fmt.Errorf("stack: buffer sizes %+v are not min <= default <= max: %w", b, syscall.EINVAL)
+		}
+	}
+	if c.CongestionControl == "" {
+		c.CongestionControl = defaultCongestionControl
+	}
+	c.TimeWait = or(c.TimeWait, defaultTimeWait)
+	c.MaxHandshakes = or(c.MaxHandshakes, defaultMaxHandshakes)
+	c.MaxHandshakesPerSource = or(c.MaxHandshakesPerSource, defaultPerSource)
+	c.HoldBytes = or(c.HoldBytes, defaultHoldBytes)
+	c.HoldTime = or(c.HoldTime, defaultHoldTime)
+	return c, nil
+}
+
+func (b BufferSizes) or(d BufferSizes) BufferSizes {
+	return BufferSizes{Min: or(b.Min, d.Min), Default: or(b.Default, d.Default), Max: or(b.Max, d.Max)}
+}
+
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}

@@ -1,0 +1,169 @@
+package stack
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// A FlowHandler is a gateway: it decides what becomes of the flows of a NIC
+// that nobody in the Stack owns. That is, flows to foreign addresses, and flows
+// to one of our own addresses without a socket.
+type FlowHandler interface {
+	// TCP is called on a goroutine of its own for each connection attempt,
+	// which it decides with one of Accept, Refuse, Unreachable and Drop. If it
+	// returns undecided the flow is refused. Retransmissions of the SYN are the
+	// same Flow. It may go on using an accepted Flow, but must return soon
+	// after Canceled, or after errors of the Flow: Stack.Close waits for it.
+	TCP(f *Flow)
+	// UDP is called on the reading goroutine and must not block.
+	UDP(d *Datagram)
+	// Echo, too: a ping to an address that is not one of ours.
+	Echo(e *Echo)
+}
+
+// A Flow is a TCP connection from a program behind a NIC: first an attempt,
+// after Accept a byte stream. Until Accept only Source, Destination, NIC, TTL,
+// Canceled and the four verdicts may be used; afterwards everything else, from
+// any goroutine, but one Peek and one Fill at a time.
+type Flow struct {
+	stack *Stack
+	nic   *NIC
+	key   flowKey
+	isn   uint32 // of the SYN
+	ttl   uint8
+	quote Quote
+
+	canceled chan struct{}
+
+	mu       sync.Mutex
+	phase    phase
+	request  *tcp.ForwarderRequest // from the start of runFlow to the verdict
+	cut      bool                  // canceled is closed
+	leased   bool                  // Peek runs
+	closed   bool                  // Close or Abort was called
+	finSent  bool                  // CloseWrite was called
+	deferred func()                // what Close or Abort do when the lease ends
+	unleased sync.Cond             // signaled when leased falls
+	watch    *waiter.Entry
+	cause    error // first hard error of the connection, sticky
+
+	queue waiter.Queue
+	ep    *tcp.Endpoint
+	chunk filler
+	views [][]byte // what Peek gathers into
+}
+
+// flowKey tells flows apart.
+type flowKey struct {
+	nic      *NIC
+	src, dst netip.AddrPort
+}
+
+type phase uint8
+
+const (
+	undecided phase = iota
+	accepting
+	accepted
+	decided // refused, dropped, or accepting failed
+)
+
+// Source is the program's address and port.
+func (f *Flow) Source() netip.AddrPort { return f.key.src }
+
+// Destination is what the program connects to.
+func (f *Flow) Destination() netip.AddrPort { return f.key.dst }
+
+// NIC is where the SYN arrived.
+func (f *Flow) NIC() *NIC { return f.nic }
+
+// TTL is that of the SYN, for gateways that answer TCP traceroutes.
+func (f *Flow) TTL() uint8 { return f.ttl }
+
+// Canceled is closed when the attempt is known to be over: the program reset
+// it or began anew from the same port, the NIC went away, or the Stack closes.
+// A program that merely stops waiting says nothing; Accept finds out.
+func (f *Flow) Canceled() <-chan struct{} { return f.canceled }
+
+// decide takes the flow from undecided to p, once.
+func (f *Flow) decide(p phase) (*tcp.ForwarderRequest, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.phase != undecided {
+		return nil, fmt.Errorf("stack: flow from %v to %v is decided already: %w", f.key.src, f.key.dst, syscall.EALREADY)
+	}
+	f.phase = p
+	if f.cut {
+		f.phase = decided
+		f.request.Complete(false)
+		f.request = nil
+		f.stack.flows.forget(f)
+		return nil, fmt.Errorf("stack: flow from %v to %v was canceled: %w", f.key.src, f.key.dst, syscall.ECONNABORTED)
+	}
+	r := f.request
+	f.request = nil
+	return r, nil
+}
+
+// Accept completes the handshake with the program and blocks until that is
+// done or has failed: ECONNRESET (the program reset it, for it had stopped
+// waiting), ETIMEDOUT (no ACK), ECONNABORTED (canceled), EADDRINUSE (the
+// 4-tuple is taken), or what the route says.
+func (f *Flow) Accept() error {
+	r, err := f.decide(accepting)
+	if err != nil {
+		return err
+	}
+	ep, terr := r.CreateEndpoint(&f.queue)
+	r.Complete(false)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if terr != nil {
+		f.phase = decided
+		f.stack.flows.settle(f, false)
+		return fmt.Errorf("stack: accept flow from %v to %v: %w", f.key.src, f.key.dst, errno(terr))
+	}
+	f.phase = accepted
+	f.ep = ep.(*tcp.Endpoint)
+	if !f.stack.flows.settle(f, true) {
+		f.closed = true
+		f.ep.Abort()
+		return fmt.Errorf("stack: accept flow from %v to %v: %w", f.key.src, f.key.dst, syscall.ECONNABORTED)
+	}
+	return nil
+}
+
+// Refuse answers with RST: connection refused.
+func (f *Flow) Refuse() {
+	if r, err := f.decide(decided); err == nil {
+		r.Complete(true)
+		f.stack.flows.settle(f, false)
+	}
+}
+
+// Unreachable answers with an ICMP error that quotes the SYN.
+func (f *Flow) Unreachable(u Unreachable) {
+	if r, err := f.decide(decided); err == nil {
+		f.nic.SendUnreachable(f.quote, u)
+		r.Complete(false)
+		f.stack.flows.settle(f, false)
+	}
+}
+
+// Drop answers nothing, and nothing to the retransmissions of the SYN either:
+// the program's connect times out as it would on a real network.
+func (f *Flow) Drop() {
+	if r, err := f.decide(decided); err == nil {
+		f.stack.flows.silence(f)
+		r.Complete(false)
+		f.stack.flows.settle(f, false)
+	}
+}
+
+var errFlowClosed = fmt.Errorf("stack: flow: %w", net.ErrClosed)

@@ -1,0 +1,286 @@
+package stack
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// FlowState is a snapshot of an accepted Flow.
+type FlowState struct {
+	Readable   int   // bytes queued for Peek
+	PeerClosed bool  // the program's FIN has arrived; Readable bytes come before it
+	Writable   bool  // Fill would take at least one byte
+	Drained    bool  // after CloseWrite: everything, our FIN too, was acknowledged
+	Err        error // why the connection broke: ECONNRESET, ETIMEDOUT … nil while it lives
+}
+
+// State looks at an accepted flow. It must not be called from a wake.
+func (f *Flow) State() FlowState {
+	ep, err := f.endpoint()
+	if err != nil {
+		return FlowState{Err: err}
+	}
+	s := ep.EndpointState()
+	st := FlowState{PeerClosed: peerClosed(s), Drained: drained(s)}
+	if s == tcp.StateError {
+		st.Err = f.broken(ep.LastError())
+		st.PeerClosed = false
+	}
+	if n, err := ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption); err == nil {
+		st.Readable = n
+	}
+	f.mu.Lock()
+	open := !f.finSent
+	f.mu.Unlock()
+	st.Writable = open && st.Err == nil && !drained(s) && ep.Readiness(waiter.WritableEvents) != 0
+	return st
+}
+
+func peerClosed(s tcp.EndpointState) bool {
+	switch s {
+	case tcp.StateCloseWait, tcp.StateLastAck, tcp.StateClosing, tcp.StateTimeWait, tcp.StateClose:
+		return true
+	}
+	return false
+}
+
+func drained(s tcp.EndpointState) bool {
+	switch s {
+	case tcp.StateFinWait2, tcp.StateTimeWait, tcp.StateClose, tcp.StateError:
+		return true
+	}
+	return false
+}
+
+// endpoint returns the endpoint of an accepted, open flow.
+func (f *Flow) endpoint() (*tcp.Endpoint, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.endpointLocked()
+}
+
+func (f *Flow) endpointLocked() (*tcp.Endpoint, error) {
+	switch {
+	case f.ep == nil:
+		return nil, syscall.ENOTCONN
+	case f.closed && f.cause != nil:
+		return nil, f.cause
+	case f.closed:
+		return nil, errFlowClosed
+	}
+	return f.ep, nil
+}
+
+// broken keeps the first hard error: gVisor tells each only once, to whoever
+// asks first.
+func (f *Flow) broken(err tcpip.Error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cause == nil {
+		f.cause = syscall.ECONNABORTED
+		if err != nil {
+			f.cause = errno(err)
+		}
+	}
+	return f.cause
+}
+
+// Watch has wake called whenever State may have changed, until Watch(nil):
+// after that returned, no wake runs. gVisor calls wake under its own locks, so
+// it may mark and schedule, and call nothing of the Flow. Look at State after
+// Watch: what happened before it wakes nobody.
+func (f *Flow) Watch(wake func()) {
+	f.mu.Lock()
+	old := f.watch
+	f.watch = nil
+	if wake != nil {
+		e := waiter.NewFunctionEntry(^waiter.EventMask(0), func(waiter.EventMask) { wake() })
+		f.watch = &e
+		f.queue.EventRegister(&e)
+	}
+	f.mu.Unlock()
+	if old != nil {
+		f.queue.EventUnregister(old) // waits for a wake that runs
+	}
+}
+
+// gather collects the slices that gVisor's Read(Peek) hands out.
+type gather struct {
+	bufs [][]byte
+	left int
+}
+
+// maxLease bounds the slices of one Peek, far below the 1024 of writev(2).
+const maxLease = 256
+
+func (g *gather) Write(b []byte) (int, error) {
+	if g.left == 0 || len(g.bufs) == maxLease {
+		return 0, io.ErrShortWrite
+	}
+	n := min(len(b), g.left)
+	g.left -= n
+	if n > 0 {
+		g.bufs = append(g.bufs, b[:n])
+	}
+	if n < len(b) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// discard drops bytes from the receive queue.
+type discard struct{ left int }
+
+func (d *discard) Write(b []byte) (int, error) {
+	n := min(len(b), d.left)
+	d.left -= n
+	if n < len(b) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// Peek lends up to max received bytes to fn: bufs are slices of netstack's own
+// queue, valid until fn returns and not to be written to. The first taken bytes
+// are then dropped and the receive window opens; Peek returns taken. Close and
+// Abort during fn take effect after it. fn runs without locks and may block.
+//
+// Errors, without calling fn: EAGAIN (nothing queued), io.EOF (the program's
+// FIN, after all data), ECONNRESET and the like (after all data), EBUSY
+// (another Peek runs), net.ErrClosed.
+func (f *Flow) Peek(max int, fn func(bufs [][]byte) (taken int)) (int, error) {
+	ep, err := f.lease()
+	if err != nil {
+		return 0, err
+	}
+	defer f.release()
+	g := gather{bufs: f.views[:0], left: max}
+	_, terr := ep.Read(&g, tcpip.ReadOptions{Peek: true})
+	f.views = g.bufs
+	if terr != nil {
+		return 0, f.readError(ep, terr)
+	}
+	defer clear(f.views)
+	taken := min(fn(g.bufs), max-g.left)
+	if taken <= 0 {
+		return 0, nil
+	}
+	d := discard{left: taken}
+	ep.Read(&d, tcpip.ReadOptions{})
+	ep.ModerateRecvBuf(taken) // gonet's Read would; without it the window never grows
+	return taken, nil
+}
+
+func (f *Flow) readError(ep *tcp.Endpoint, err tcpip.Error) error {
+	switch err.(type) {
+	case *tcpip.ErrWouldBlock:
+		return syscall.EAGAIN
+	case *tcpip.ErrClosedForReceive, *tcpip.ErrNotConnected:
+		if ep.EndpointState() != tcp.StateError {
+			return io.EOF
+		}
+		return f.broken(nil)
+	case *tcpip.ErrBadBuffer: // max was 0
+		return syscall.EINVAL
+	}
+	return f.broken(err)
+}
+
+func (f *Flow) lease() (*tcp.Endpoint, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.leased {
+		return nil, syscall.EBUSY
+	}
+	ep, err := f.endpointLocked()
+	if err != nil {
+		return nil, err
+	}
+	f.leased = true
+	return ep, nil
+}
+
+func (f *Flow) release() {
+	f.mu.Lock()
+	f.leased = false
+	end := f.deferred
+	f.deferred = nil
+	f.mu.Unlock()
+	if end != nil {
+		end()
+	}
+	f.unleased.Broadcast()
+}
+
+// CloseWrite sends FIN after what was filled. The flow can still be read.
+func (f *Flow) CloseWrite() error {
+	ep, err := f.endpoint()
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.finSent = true
+	f.mu.Unlock()
+	if err := ep.Shutdown(tcpip.ShutdownWrite); err != nil {
+		return f.writeError(err)
+	}
+	return nil
+}
+
+// Close ends the flow gracefully, in the background: what was filled is still
+// delivered, then FIN. If received bytes are left unread the program gets RST,
+// as from a kernel. Closing again is net.ErrClosed.
+func (f *Flow) Close() error { return f.finish(nil, func() { f.ep.Close() }) }
+
+// Abort ends the flow with RST; what was filled may be lost.
+func (f *Flow) Abort() { f.finish(nil, f.abort) }
+
+// fail aborts the flow with a cause that later calls return, and waits for a
+// lease to end.
+func (f *Flow) fail(cause error) {
+	f.finish(cause, f.abort)
+	f.mu.Lock()
+	for f.leased {
+		f.unleased.Wait()
+	}
+	f.mu.Unlock()
+}
+
+func (f *Flow) abort() {
+	if f.ep.EndpointState() == tcp.StateTimeWait {
+		f.ep.Close()
+		return
+	}
+	f.ep.Abort()
+}
+
+func (f *Flow) finish(cause error, end func()) error {
+	f.mu.Lock()
+	if f.ep == nil || f.closed {
+		f.mu.Unlock()
+		if f.ep == nil {
+			return syscall.ENOTCONN
+		}
+		return errFlowClosed
+	}
+	f.closed = true
+	if f.cause == nil && cause != nil && !errors.Is(cause, net.ErrClosed) {
+		f.cause = cause
+	}
+	if f.leased {
+		f.deferred = end
+		end = nil
+	}
+	f.mu.Unlock()
+	if end != nil {
+		end()
+	}
+	f.stack.flows.remove(f)
+	return nil
+}

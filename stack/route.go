@@ -1,0 +1,49 @@
+package stack
+
+import (
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+)
+
+// A Route sends what goes to Dest out of NIC; Via is the next hop and matters
+// on a TAP only. The longest prefix wins.
+type Route struct {
+	Dest netip.Prefix
+	Via  netip.Addr
+	NIC  *NIC
+}
+
+var loopbackPrefixes = [...]netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")}
+
+// SetRoutes replaces the routes. The loopback's and those to the prefixes of
+// every NIC's addresses exist besides and need not be named. Routes over a
+// closed NIC are ignored.
+func (s *Stack) SetRoutes(routes []Route) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.routes = append([]Route(nil), routes...)
+	s.applyRoutes()
+}
+
+// applyRoutes hands the table to gVisor, which sorts it by prefix length and
+// keeps our order among equals: named routes come before connected ones.
+// Called with mu held.
+func (s *Stack) applyRoutes() {
+	var table []tcpip.Route
+	nics := *s.nics.Load()
+	for _, r := range s.routes {
+		if r.NIC != nil && nics[r.NIC.id] == r.NIC {
+			table = append(table, tcpip.Route{Destination: toSubnet(r.Dest), Gateway: ToAddress(r.Via), NIC: r.NIC.id})
+		}
+	}
+	for _, n := range nics {
+		for _, p := range n.addrs {
+			table = append(table, tcpip.Route{Destination: toSubnet(p), NIC: n.id})
+		}
+	}
+	for _, p := range loopbackPrefixes {
+		table = append(table, tcpip.Route{Destination: toSubnet(p), NIC: loopbackNIC})
+	}
+	s.tcpip.SetRouteTable(table)
+}
