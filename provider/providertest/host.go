@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -174,3 +175,5 @@ func End(t testing.TB, c *provider.Chain) {
 		t.Errorf("the chain has not ended after 10 s; %d sockets are open", c.Sockets())
 	}
 }
+
+func addrPort(s string) provider.Addr { return provider.AddrFrom(netip.MustParseAddrPort(s)) }
