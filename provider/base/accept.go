@@ -132,7 +132,7 @@ func (k *socket) deliver(l *link, into *provider.Socket, local, peer provider.Ad
 	}
 	n := &socket{in: k.in, row: k.row, protocol: k.protocol, link: l}
 	k.mu.RLock()
-	n.values = k.values
+	n.values = slices.Clone(k.values)
 	k.mu.RUnlock()
 	n.establish(l, local, peer)
 	s, e := k.in.register(n)

@@ -87,10 +87,14 @@ func TestDeferKeepsOrder(t *testing.T) {
 	d := basetest.NewScript()
 	r := newRig(t, d)
 	l := r.listening(d, client("1"), client("2"))
-	for range 2 {
-		_, e := r.accept(l, provider.AcceptRequest{Cond: func(*provider.Indication) provider.CondResult { return provider.CF_DEFER }})
-		r.want("defer", e, wsa.TRY_AGAIN)
-	}
+	// Two accepts overlap, the second within the first, and both defer.
+	both := func(*provider.Indication) provider.CondResult { return provider.CF_DEFER }
+	_, e := r.accept(l, provider.AcceptRequest{Cond: func(*provider.Indication) provider.CondResult {
+		_, e := r.accept(l, provider.AcceptRequest{Cond: both})
+		r.want("inner defer", e, wsa.TRY_AGAIN)
+		return provider.CF_DEFER
+	}})
+	r.want("outer defer", e, wsa.TRY_AGAIN)
 	for _, want := range []string{"127.0.0.1:1", "127.0.0.1:2"} {
 		n, e := r.accept(l, provider.AcceptRequest{})
 		r.want("accept", e, 0)
@@ -240,7 +244,7 @@ func TestAcceptInto(t *testing.T) {
 	})
 }
 
-// TestAcceptIntoReservesFirst: a socket that cannot adopt costs no connection.
+// TestAcceptIntoTakesNothing: a socket that cannot adopt costs no connection.
 func TestAcceptIntoTakesNothing(t *testing.T) {
 	d := basetest.NewScript()
 	r := newRig(t, d)

@@ -325,8 +325,8 @@ func TestSoftErrorOnSend(t *testing.T) {
 	r.want("once", e, wsa.EWOULDBLOCK)
 }
 
-// TestUnnamedSoftError: a driver that cannot name its error is believed to mean
-// port unreachable.
+// TestNetReset: a soft error that the driver cannot name is taken for port
+// unreachable; a named one follows its own ioctl.
 func TestNetReset(t *testing.T) {
 	d := basetest.NewScript()
 	r := newRig(t, d)

@@ -122,3 +122,10 @@ type Queuer interface {
 type Handler interface {
 	SysHandle() (uintptr, bool)
 }
+
+// SoftNamer is an Endpoint that can name the soft error that its next Recv
+// returns, without taking it; 0 if none waits or it cannot tell. Like State it
+// may be asked from a wake.
+type SoftNamer interface {
+	SoftError() wsa.Errno
+}

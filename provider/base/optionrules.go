@@ -37,8 +37,6 @@ func notWith(other int32) func(*socket, int) wsa.Errno {
 	}
 }
 
-func exclusive(k *socket, v int) wsa.Errno { return notWith(wsa.SO_REUSEADDR)(k, v) }
-
 // keepAlive: EINVAL while a connect is in progress, ENOTCONN on a dead
 // connection. The times are pushed along, as the driver's defaults are not ours.
 func keepAlive(k *socket, v int) wsa.Errno {

@@ -23,8 +23,8 @@ type option struct {
 	enforce bool // the driver's default may differ: pushed to every endpoint
 	early   bool // set before bind, or EINVAL; means nothing to an accepted endpoint
 
-	read  func(*socket) (int, wsa.Errno) // instead of the value that was set; nil with get-only rows of effect measured
-	write func(*socket, int) wsa.Errno   // before, or with special instead of, storing
+	read  func(*socket) (int, wsa.Errno) // instead of reading what was set
+	write func(*socket, int) wsa.Errno   // may refuse the value; with setSelf it does all of the setting
 	only  access
 }
 
@@ -72,7 +72,7 @@ var options = []option{
 	{level: wsa.SOL_SOCKET, name: wsa.SO_DEBUG, on: onAll, boolean: true},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_ACCEPTCONN, on: onAll, only: getOnly, read: acceptsConnections},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_REUSEADDR, on: onAll, boolean: true, down: told, write: notWith(wsa.SO_EXCLUSIVEADDRUSE)},
-	{level: wsa.SOL_SOCKET, name: wsa.SO_EXCLUSIVEADDRUSE, on: onAll, boolean: true, down: told, early: true, write: exclusive},
+	{level: wsa.SOL_SOCKET, name: wsa.SO_EXCLUSIVEADDRUSE, on: onAll, boolean: true, down: told, early: true, write: notWith(wsa.SO_REUSEADDR)},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_KEEPALIVE, on: onStream | onFamily, boolean: true, down: needed, write: keepAlive},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_DONTROUTE, on: onType | onIPv4, boolean: true},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_BROADCAST, on: onMessage | onIPv4, boolean: true, down: told},

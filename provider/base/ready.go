@@ -122,10 +122,3 @@ func (k *socket) queued() int {
 	}
 	return 0
 }
-
-// SoftNamer is an Endpoint that can name the soft error that its next Recv
-// returns, without taking it; 0 if none waits or it cannot tell. Like State it
-// may be asked from a wake.
-type SoftNamer interface {
-	SoftError() wsa.Errno
-}

@@ -4,7 +4,8 @@
 //
 // It is not a way around the chain: a [Host] knows nothing of Winsock's states,
 // of policies or of handles. Package provider/base puts Winsock's state machine
-// on top of it, and nothing else should call an endpoint. On systems other than
+// on top of it (base.New(base.Config{Driver: h})), and nothing else should call
+// an endpoint; who owns the Host closes it after the last chain has ended. On systems other than
 // Linux [New] returns an error that is [errors.ErrUnsupported].
 //
 // # Goroutines

@@ -38,8 +38,10 @@ func (e *endpoint) init(h *Host, fd int, af, typ, protocol int32, self source) {
 // Watch installs wake.
 func (e *endpoint) Watch(wake func(hint wsa.Events)) {
 	e.waking.Lock()
-	e.wake = wake
-	e.waking.Unlock()
+	defer e.waking.Unlock()
+	if !e.closed {
+		e.wake = wake
+	}
 }
 
 func (e *endpoint) notify(hint wsa.Events) {
@@ -48,7 +50,7 @@ func (e *endpoint) notify(hint wsa.Events) {
 	}
 	e.waking.Lock()
 	defer e.waking.Unlock()
-	if e.wake != nil && !e.closed {
+	if e.wake != nil {
 		e.wake(hint)
 	}
 }

@@ -79,7 +79,7 @@ func TestDescriptorLimit(t *testing.T) {
 // TestNoWakeAfterClose closes endpoints while events pour in. Run with -race.
 func TestNoWakeAfterClose(t *testing.T) {
 	h := newHost(t, host.Config{})
-	for range 100 {
+	for range 40 {
 		for _, udp := range []bool{false, true} {
 			var a, b *end
 			if udp {

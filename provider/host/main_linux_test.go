@@ -226,13 +226,24 @@ func bothFamilies(t *testing.T, f func(t *testing.T, af int32)) {
 // privileged skips a test that needs root where there is none.
 func privileged(t testing.TB) {
 	t.Helper()
-	if os.Geteuid() == 0 {
-		return
+	needs(t, "root", os.Geteuid() == 0)
+}
+
+// needs skips a test where something is missing that CI must have.
+func needs(t testing.TB, what string, there bool) {
+	t.Helper()
+	switch {
+	case there:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("needs %s, and CI must have it", what)
+	default:
+		t.Skip("needs " + what)
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root, and CI must have it")
-	}
-	t.Skip("needs root")
+}
+
+func hasTool(name string) bool {
+	_, err := exec.LookPath(name)
+	return err == nil
 }
 
 // privateNetwork puts the test's goroutine into a network namespace of its own,
@@ -240,6 +251,7 @@ func privileged(t testing.TB) {
 func privateNetwork(t *testing.T, commands ...string) {
 	t.Helper()
 	privileged(t)
+	needs(t, "ip and tc (iproute2)", hasTool("ip") && hasTool("tc"))
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("unshare: %v", err)
@@ -255,8 +267,7 @@ func privateNetwork(t *testing.T, commands ...string) {
 // sysctl sets a value of the namespace that the thread is in.
 func sysctl(t *testing.T, name, value string) {
 	t.Helper()
-	path := "/proc/thread-self/../../sys/" + name
 	if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0o644); err != nil {
-		t.Fatalf("%s: %v", path, err)
+		t.Fatal(err)
 	}
 }

@@ -31,6 +31,7 @@ func twoHosts(t *testing.T, near func(far func(command string))) {
 	t.Run("", func(t *testing.T) {
 		name := fmt.Sprintf("netnsd-host-%d", os.Getpid())
 		privileged(t)
+		needs(t, "ip and sysctl", hasTool("ip") && hasTool("sysctl"))
 		run := func(command string) {
 			t.Helper()
 			words := strings.Fields(command)
