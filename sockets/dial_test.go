@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -335,39 +334,62 @@ func TestDialRequest(t *testing.T) {
 	}
 }
 
-// TestDialTwoWinners: both families connect in the same moment, and one
+// TestDialTwoWinners: both families connect before either is done, and one
 // connection is closed again.
 func TestDialTwoWinners(t *testing.T) {
-	for range 200 {
-		var slow atomic.Pointer[provider.Socket]
-		var done atomic.Bool
-		b := &script{}
-		b.table.WSPConnect = func(k *provider.Socket, _ *provider.ConnectRequest) wsa.Errno {
-			if k.Family == wsa.AF_INET6 {
-				slow.Store(k)
-				return wsa.EWOULDBLOCK
-			}
-			done.Store(true)
-			if s := slow.Load(); s != nil {
-				s.Wake(wsa.FD_CONNECT)
-			}
-			return 0
+	connected := map[int32]chan struct{}{wsa.AF_INET: make(chan struct{}), wsa.AF_INET6: make(chan struct{})}
+	b := &script{}
+	b.table.WSPSetSockOpt = func(k *provider.Socket, _, name int32, _ []byte) wsa.Errno {
+		if name == wsa.TCP_NODELAY { // the first thing after connecting
+			close(connected[k.Family])
+			<-connected[wsa.AF_INET]
+			<-connected[wsa.AF_INET6]
 		}
-		b.table.Ready = func(_ *provider.Socket, mask wsa.Events) provider.Readiness {
-			if !done.Load() {
-				mask = 0
-			}
-			return provider.Readiness{Events: mask}
-		}
-		s := start(t, b)
-		d := sockets.Dialer{Session: s, FallbackDelay: time.Microsecond}
-		c, err := d.DialContext(t.Context(), "tcp", "localhost:80")
+		return 0
+	}
+	s := start(t, b)
+	d := sockets.Dialer{Session: s, FallbackDelay: time.Microsecond}
+	c, err := d.DialContext(t.Context(), "tcp", "localhost:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if open := len(slices.Collect(s.Sockets())); open != 1 {
+		t.Errorf("%d sockets are open after a dial", open)
+	}
+}
+
+// TestFamilyOfDestination: an address is given to the chain in the form of the
+// socket's family, or refused.
+func TestFamilyOfDestination(t *testing.T) {
+	var to provider.Addr
+	b := &script{}
+	b.table.WSPSendTo = func(_ *provider.Socket, m *provider.Msg) (int, wsa.Errno) {
+		to = m.Addr
+		return m.Len(), 0
+	}
+	s := start(t, b)
+	for _, test := range []struct{ network, to, want string }{
+		{"udp", "192.0.2.9:9", "[::ffff:192.0.2.9]:9"},
+		{"udp", "[::ffff:192.0.2.9]:9", "[::ffff:192.0.2.9]:9"},
+		{"udp", "[2001:db8::9]:9", "[2001:db8::9]:9"},
+		{"udp4", "192.0.2.9:9", "192.0.2.9:9"},
+		{"udp4", "[::ffff:192.0.2.9]:9", "192.0.2.9:9"},
+		{"udp4", "[2001:db8::9]:9", ""},
+		{"udp6", "[fe80::9%4]:9", "[fe80::9%4]:9"},
+	} {
+		p, err := s.ListenPacket(t.Context(), test.network, ":0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if open := len(slices.Collect(s.Sockets())); open != 1 {
-			t.Fatalf("%d sockets are open after a dial", open)
+		to = provider.Addr{}
+		_, err = p.(*sockets.UDPConn).WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(test.to))
+		if a := (*net.AddrError)(nil); to.String() != test.want || errors.As(err, &a) != (test.want == "") {
+			t.Errorf("%s: sent to %v, %v; want %s", test.network, to, err, test.want)
 		}
-		c.Close()
+		if test.want != "" && (to.Family == wsa.AF_INET) != to.Addr().Is4() {
+			t.Errorf("family %d of %v", to.Family, to)
+		}
+		p.Close()
 	}
 }

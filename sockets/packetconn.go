@@ -3,7 +3,6 @@ package sockets
 import (
 	"net"
 	"net/netip"
-	"syscall"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -61,12 +60,12 @@ func (c *UDPConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, from *net.UDPAd
 	return n, oobn, flags, from, err
 }
 
-// ReadMsgUDPAddrPort reads one datagram. flags has [syscall.MSG_TRUNC] if it
-// did not fit into p. There is no ancillary data: oobn is 0.
+// ReadMsgUDPAddrPort reads one datagram. flags has the system's
+// MSG_TRUNC if it did not fit into p. There is no ancillary data: oobn is 0.
 func (c *UDPConn) ReadMsgUDPAddrPort(p, _ []byte) (n, oobn, flags int, from netip.AddrPort, err error) {
 	n, from, truncated, err := c.readFrom(p)
 	if truncated {
-		flags = syscall.MSG_TRUNC
+		flags = msgTrunc
 	}
 	return n, 0, flags, from, err
 }

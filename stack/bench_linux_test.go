@@ -123,6 +123,7 @@ func newVariant(b testing.TB, variant string) *tunnel {
 	}
 	b.Cleanup(func() { x.stack.Close() })
 	x.up(true)
+	x.settled()
 	return x
 }
 

@@ -167,6 +167,9 @@ func TestReset(t *testing.T) {
 		w := watch(f)
 		defer f.Watch(nil)
 		if f.Destination().Port() == 1 {
+			for f.State().Readable == 0 {
+				<-w.c
+			}
 			f.Abort()
 			return
 		}
@@ -180,6 +183,7 @@ func TestReset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Write([]byte("x")) // only now: a reset before connect(2) woke is its error
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("read after Abort: %v, want ECONNRESET", err)
 	}
@@ -357,9 +361,7 @@ func TestVanish(t *testing.T) {
 func TestEarlyPort(t *testing.T) {
 	x := newTunnel(t, tun.Config{}, gateway{tcp: echoNothing})
 	addr := net.JoinHostPort(away[0], "80")
-	for i := range 3 {
-		var c net.Conn
-		var err error
+	connect := func() (c net.Conn, err error) {
 		tun.InNetns(x.netns, func() error {
 			d := net.Dialer{LocalAddr: &net.TCPAddr{Port: 45000}, Control: func(_, _ string, rc syscall.RawConn) error {
 				return rc.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
@@ -367,9 +369,17 @@ func TestEarlyPort(t *testing.T) {
 			c, err = d.Dial("tcp", addr)
 			return nil
 		})
-		if err != nil {
-			t.Fatalf("connect %d from the same port: %v", i, err)
-		}
+		return c, err
+	}
+	for i := range 3 {
+		var c net.Conn
+		eventually(t, "end of the old connection in the kernel (LAST-ACK)", func() bool {
+			var err error
+			if c, err = connect(); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+				t.Fatalf("connect %d from the same port: %v", i, err)
+			}
+			return err == nil
+		})
 		io.Copy(io.Discard, c) // our side closes first
 		c.Close()
 	}

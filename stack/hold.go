@@ -160,10 +160,12 @@ func (q *txQueue) flush() {
 				q.drop()
 			}
 		}
+		pkt.DecRef()
 	}
 }
 
-// oldest returns the packet to write next, or nil after the queue went back to
+// oldest returns the packet to write next, with a reference for the caller (drop
+// may take it out of the queue meanwhile), or nil after the queue went back to
 // direct writing. Packets that waited too long are dropped first.
 func (q *txQueue) oldest() *tcpstack.PacketBuffer {
 	q.mu.Lock()
@@ -179,7 +181,7 @@ func (q *txQueue) oldest() *tcpstack.PacketBuffer {
 		q.holding.Store(false)
 		return nil
 	}
-	return q.held[0].pkt
+	return q.held[0].pkt.IncRef()
 }
 
 func (q *txQueue) pop(pkt *tcpstack.PacketBuffer) {

@@ -3,9 +3,11 @@ package stack
 import (
 	"fmt"
 	"reflect"
+	"sync"
 	"syscall"
 	"time"
 
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 )
@@ -54,7 +56,18 @@ const defaultTimeWait = 10 * time.Second
 // Ephemeral ports: the range of RFC 6335, which is also that of Windows.
 const firstEphemeral, lastEphemeral = 49152, 65535
 
+// quiet silences gVisor's log, once for the process: a library does not write to
+// its user's standard error, and what it warns of (a listener that closed during a
+// handshake, martian packets) is in gVisor's counters.
+var quiet = sync.OnceFunc(func() { log.SetTarget(discardLog{}) })
+
+type discardLog struct{}
+
+// Emit implements log.Emitter.
+func (discardLog) Emit(int, log.Level, time.Time, string, ...any) {}
+
 func (s *Stack) tune() error {
+	quiet()
 	c := s.config
 	sack := tcpip.TCPSACKEnabled(true) // gVisor's default is off; every peer we meet has it
 	moderate := tcpip.TCPModerateReceiveBufferOption(true)

@@ -9,7 +9,18 @@ import (
 
 func (k *kit) close(s *provider.Socket, mode provider.CloseMode) wsa.Errno {
 	c := k.slot.Of(s)
-	if c == nil || c.past() {
+	if c == nil {
+		return k.next.WSPCloseSocket(s, mode)
+	}
+	e := k.closing(c, s, mode)
+	if e != wsa.EWOULDBLOCK {
+		c.up.set(nil, 0) // who has closed is not woken
+	}
+	return e
+}
+
+func (k *kit) closing(c *conversation, s *provider.Socket, mode provider.CloseMode) wsa.Errno {
+	if c.past() {
 		return k.next.WSPCloseSocket(s, mode)
 	}
 	if c.in.direct.Load() && c.out.direct.Load() {

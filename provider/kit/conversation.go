@@ -135,8 +135,8 @@ func (k *kit) newConversation(s *provider.Socket) *conversation {
 // Wake implements provider.Watcher: the storey below may be ready.
 func (c *conversation) Wake(s *provider.Socket, hint wsa.Events) {
 	c.net.Wake(s, hint)
-	if s.Failed() != 0 {
-		c.app.wake()
+	if e := s.Failed(); e != 0 {
+		c.silence(e) // takes only locks that are never held around a call
 	}
 	if c.quiet() {
 		hint &^= wsa.FD_READ | wsa.FD_WRITE | wsa.FD_CLOSE | wsa.FD_CONNECT
@@ -310,7 +310,7 @@ func (c *conversation) settle() {
 	c.mu.Lock()
 	closed, mode := c.closed, provider.CloseBackground
 	over := c.ended || c.broken != 0 || c.net.fin.Load()
-	if c.broken != 0 {
+	if c.broken != 0 || c.s.Failed() != 0 {
 		mode = provider.CloseAbort
 	}
 	c.mu.Unlock()

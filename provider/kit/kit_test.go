@@ -30,6 +30,14 @@ func shout(chunk int) kit.Talk {
 	}
 }
 
+// shoutless passes everything on.
+func shoutless(_ context.Context, x *kit.Exchange) error {
+	return x.Both(
+		func() error { return kit.Copy(x.Net, x.App) },
+		func() error { return kit.Copy(x.App, x.Net) },
+	)
+}
+
 func shoutUp(dst, src kit.Conn, chunk int) error {
 	b := make([]byte, chunk)
 	for {
@@ -262,6 +270,22 @@ func TestLingerRunsOut(t *testing.T) {
 	}
 	a := build(t, newNetwork(t), layer(kit.Config{Linger: time.Millisecond}, stuck)).open()
 	a.close(provider.CloseBackground)
+	within(t, "the end", func() {
+		if m := a.w.Closed(); m != provider.CloseAbort {
+			t.Errorf("the base was closed with mode %d", m)
+		}
+	})
+}
+
+// TestFailWhileClosing: a session that ends fails what still drains.
+func TestFailWhileClosing(t *testing.T) {
+	stuck := func(ctx context.Context, x *kit.Exchange) error {
+		<-ctx.Done()
+		return nil
+	}
+	a := build(t, newNetwork(t), layer(kit.Config{}, stuck)).open()
+	a.close(provider.CloseBackground)
+	a.s.Fail(wsa.ENETDOWN, "session closed")
 	within(t, "the end", func() {
 		if m := a.w.Closed(); m != provider.CloseAbort {
 			t.Errorf("the base was closed with mode %d", m)

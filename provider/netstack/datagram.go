@@ -67,11 +67,15 @@ func (d *datagram) Bind(a provider.Addr) wsa.Errno {
 }
 
 // Connect sets the peer: from then on only its datagrams are queued. What others
-// sent before stays queued; package base skips it.
+// sent before stays queued; package base skips it. EACCES: a broadcast address
+// without SO_BROADCAST.
 func (d *datagram) Connect(to provider.Addr) wsa.Errno {
 	full, e := d.destination(to)
 	if e != 0 {
 		return e
+	}
+	if d.isBroadcast(full) && !d.ep.SocketOptions().GetBroadcast() {
+		return wsa.EACCES
 	}
 	if !d.isUDP() {
 		full.Port = 0

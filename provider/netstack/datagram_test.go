@@ -254,6 +254,36 @@ func TestDatagramControl(t *testing.T) {
 	})
 }
 
+func TestBroadcast(t *testing.T) {
+	n := newNet(t, stacktest.PairConfig{})
+	subnet := netip.MustParseAddr("10.1.0.255")
+	for _, to := range []netip.Addr{subnet, netip.MustParseAddr("255.255.255.255")} {
+		a := udp(t, n.a, wsa.AF_INET)
+		a.bind(stacktest.A4, 0)
+		m := text("all")
+		m.Addr = addr(to, 9)
+		_, e := a.Send(m)
+		a.fails("send", e, wsa.EACCES)
+		a.fails("connect", a.Connect(m.Addr), wsa.EACCES)
+		a.must("broadcast", a.SetOption(wsa.SOL_SOCKET, wsa.SO_BROADCAST, 1))
+		_, e = a.Send(m)
+		a.fails("send with SO_BROADCAST", e, 0)
+		if to == subnet { // the limited one has no route of its own
+			a.must("connect with SO_BROADCAST", a.Connect(m.Addr))
+		}
+		s := stream(t, n.a, wsa.AF_INET)
+		s.fails("connect a stream", s.Connect(m.Addr), wsa.EACCES)
+	}
+	b := udp(t, n.b, wsa.AF_INET)
+	at := b.bind(netip.IPv4Unspecified(), 0)
+	a := udp(t, n.a, wsa.AF_INET)
+	a.must("broadcast", a.SetOption(wsa.SOL_SOCKET, wsa.SO_BROADCAST, 1))
+	a.sendTo(text("all"), addr(subnet, at.Port()))
+	if got, _, e := b.recv1(10); string(got) != "all" || e != 0 {
+		t.Errorf("received %q, %s", got, e.Name())
+	}
+}
+
 func echo(fam family, id, seq byte) []byte {
 	if fam.af == wsa.AF_INET6 {
 		return []byte{128, 0, 0, 0, 0, id, 0, seq, 'p', 'i', 'n', 'g'} // the stack fills the checksum in

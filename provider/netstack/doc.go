@@ -23,6 +23,8 @@
 //     them without end. This package counts them when a socket is woken or
 //     asked and stops receiving at SO_RCVBUF/512 (at least 1024) queued datagrams;
 //     a socket that holds a byte already and is not asked is not protected.
+//   - ICMPv6 "address unreachable" does not end a connect, only "no route" and
+//     "port unreachable" do: it times out.
 //   - FIONREAD of a datagram socket is the size of the first datagram.
 //
 // # Windows' defaults

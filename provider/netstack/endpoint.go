@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"github.com/netnsd/netnsd/provider"
@@ -26,8 +27,8 @@ type endpoint struct {
 	entry waiter.Entry // registered once, by Watch
 	wake  func(wsa.Events)
 
-	reuse bool      // SO_REUSEADDR
-	held  []binding // guarded by driver.bound.mu
+	reuse bool      // SO_REUSEADDR; guarded by driver.bound.mu, as is held
+	held  []binding // what Bind took
 	probe keepAlive
 
 	peer atomic.Pointer[provider.Addr] // kept by us: gVisor forgets it when a stream ends, and a raw endpoint never tells it
@@ -97,6 +98,12 @@ func (e *endpoint) destination(a provider.Addr) (tcpip.FullAddress, wsa.Errno) {
 		return full, wsa.EADDRNOTAVAIL
 	}
 	return full, 0
+}
+
+// isBroadcast reports the limited broadcast address or that of a subnet of ours.
+func (e *endpoint) isBroadcast(to tcpip.FullAddress) bool {
+	a := unmapped(to.Addr)
+	return a == header.IPv4Broadcast || a.Len() == 4 && e.driver.tcpip.IsSubnetBroadcast(to.NIC, header.IPv4ProtocolNumber, a)
 }
 
 // LocalAddr is the address bound or chosen; ok is false before there is one.

@@ -130,7 +130,7 @@ func TestDatagramTTLExceeded(t *testing.T) {
 	}
 }
 
-// TestDatagramBadICMP: an error whose checksum is wrong is ignored.
+// TestDatagramBadICMP: an error whose checksum is wrong, or about another port, is ignored.
 func TestDatagramBadICMP(t *testing.T) {
 	d, w := onWire(t)
 	a := udp(t, d, wsa.AF_INET)
@@ -204,6 +204,11 @@ func TestQuote(t *testing.T) {
 	from, to, e, ok := netstack.Quote(false, good, true)
 	if !ok || e != wsa.ECONNRESET || from.String() != "10.1.0.1:49152" || to.String() != "192.0.2.7:33434" {
 		t.Errorf("%v %v %s %v", from, to, e.Name(), ok)
+	}
+	bad := append([]byte(nil), good...)
+	bad[len(bad)-1] ^= 1
+	if _, _, _, ok := netstack.Quote(false, bad, true); ok {
+		t.Error("wrong checksum: taken")
 	}
 	for name, change := range map[string]func(p []byte) []byte{
 		"tcp quoted":      func(p []byte) []byte { p[28+9] = 6; return p },

@@ -29,7 +29,7 @@ const (
 // IPV6 options with IPv4's numbers stand for both families on a dual-stack
 // endpoint, as gVisor keeps them apart.
 var options = map[optionKey]option{
-	{wsa.SOL_SOCKET, wsa.SO_REUSEADDR}: {onStream | onDatagram, setReuse, func(e *endpoint) (int, wsa.Errno) { return number(e.reuse), 0 }},
+	{wsa.SOL_SOCKET, wsa.SO_REUSEADDR}: {onStream | onDatagram, setReuse, getReuse},
 	{wsa.SOL_SOCKET, wsa.SO_KEEPALIVE}: {onStream, setKeepAlive, flag((*tcpip.SocketOptions).GetKeepAlive)},
 	{wsa.SOL_SOCKET, wsa.SO_BROADCAST}: {onMessage, setFlag((*tcpip.SocketOptions).SetBroadcast), flag((*tcpip.SocketOptions).GetBroadcast)},
 	{wsa.SOL_SOCKET, wsa.SO_SNDBUF}:    {onAll, setSendBuffer, func(e *endpoint) (int, wsa.Errno) { return int(e.ep.SocketOptions().GetSendBufferSize()), 0 }},
@@ -92,6 +92,14 @@ func (d *datagram) SetOption(level, name int32, value int) wsa.Errno {
 	return d.endpoint.SetOption(level, name, value)
 }
 
+// Option as of endpoint: SO_RCVBUF is not 0 because the flood guard says so.
+func (d *datagram) Option(level, name int32) (int, wsa.Errno) {
+	if size := d.flood.stopped.Load(); size != 0 && level == wsa.SOL_SOCKET && name == wsa.SO_RCVBUF {
+		return int(size), 0
+	}
+	return d.endpoint.Option(level, name)
+}
+
 // Windows' defaults where gVisor's differ. An accepted endpoint needs them too:
 // gVisor hands on next to nothing (propagateInheritableOptionsLocked).
 const defaultTTL = 128
@@ -146,6 +154,12 @@ func setReuse(e *endpoint, v int) wsa.Errno {
 	e.reuse = v != 0
 	e.driver.bound.mu.Unlock()
 	return 0
+}
+
+func getReuse(e *endpoint) (int, wsa.Errno) {
+	e.driver.bound.mu.Lock()
+	defer e.driver.bound.mu.Unlock()
+	return number(e.reuse), 0
 }
 
 func setNoDelay(e *endpoint, v int) wsa.Errno {

@@ -53,11 +53,15 @@ func (s *stream) NotifyEvent(m waiter.EventMask) {
 	}
 }
 
-// Connect starts the handshake. EADDRINUSE: the 4-tuple exists.
+// Connect starts the handshake. EADDRINUSE: the 4-tuple exists. EACCES: a
+// subnet's broadcast address.
 func (s *stream) Connect(to provider.Addr) wsa.Errno {
 	full, e := s.destination(to)
 	if e != 0 {
 		return e
+	}
+	if s.isBroadcast(full) {
+		return wsa.EACCES
 	}
 	s.peer.Store(&to)
 	err := s.ep.Connect(full)
@@ -107,7 +111,7 @@ func (s *stream) Accept() (base.Endpoint, wsa.Errno) {
 	c.up.Store(true)
 	from := c.fromFull(peer)
 	c.peer.Store(&from)
-	if c.tcpState().gone() {
+	if st := c.tcpState(); st.gone() || c.resetAfterFin(st) {
 		ep.Close()
 		return nil, wsa.ECONNRESET
 	}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -75,6 +77,60 @@ func TestWakes(t *testing.T) {
 		}
 	}
 	l.close(false)
+}
+
+// TestStateBesideWake asks State while a wake runs, with the endpoint's lock held
+// in the case of FIN. It does not block, sees nothing of the end yet, and is
+// told again.
+func TestStateBesideWake(t *testing.T) {
+	for name, end := range map[string]struct {
+		end  func(b *sock)
+		want func(base.State) bool
+	}{
+		"fin":   {func(b *sock) { b.Shutdown() }, peerClosed},
+		"reset": {func(b *sock) { b.close(true) }, dead},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNet(t, stacktest.PairConfig{})
+			l, at := listener(t, n.b, stacktest.B4, 5)
+			a, e := n.a.Open(wsa.AF_INET, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
+			if e != 0 {
+				t.Fatal(e.Name())
+			}
+			var armed atomic.Bool
+			inside, looked, again := make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
+			a.Watch(func(wsa.Events) {
+				if armed.CompareAndSwap(true, false) {
+					inside <- struct{}{}
+					<-looked
+					return
+				}
+				select {
+				case again <- struct{}{}:
+				default:
+				}
+			})
+			defer a.Close(true)
+			a.Connect(at)
+			b := l.accept()
+			<-again // connected
+			armed.Store(true)
+			end.end(b)
+			<-inside
+			if st := a.State(); end.want(st) || st.Phase != base.Connected {
+				t.Errorf("beside the wake: %+v", st)
+			}
+			close(looked)
+			select {
+			case <-again:
+			case <-time.After(patience):
+				t.Fatal("not woken again")
+			}
+			if st := a.State(); !end.want(st) {
+				t.Errorf("after the second wake: %+v", st)
+			}
+		})
+	}
 }
 
 // TestCloseAmidData closes while data flows both ways.

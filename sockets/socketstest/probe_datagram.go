@@ -103,7 +103,7 @@ var datagramProbes = []Probe{
 			t.Errorf("read %d, %v, %q", n, err, b)
 		}
 		t.write(c, "truncated")
-		if n, _, flags, _, err := p.ReadMsgUDP(b, nil); n != 4 || err != nil || flags&syscall.MSG_TRUNC == 0 {
+		if n, _, flags, _, err := p.ReadMsgUDP(b, nil); n != 4 || err != nil || flags == 0 {
 			t.Errorf("read %d, flags %x, %v", n, flags, err)
 		}
 		t.write(c, "next")

@@ -222,6 +222,17 @@ func TestHow(t *testing.T) {
 	}
 }
 
+func TestOnFailure(t *testing.T) {
+	for text, want := range map[string]provider.OnFailure{
+		"version: 1": provider.FailClosed, "{version: 1, on_failure: closed}": provider.FailClosed, "{version: 1, on_failure: open}": provider.FailOpen,
+	} {
+		p, err := policy.Parse("p", []byte(text))
+		if err != nil || policy.Layer(p).OnFailure() != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	x, _ := policy.ParseExpr("*")
 	for name, r := range map[string]policy.Rule{"no expression": {Action: provider.Allow}, "no action": {Expr: x}} {

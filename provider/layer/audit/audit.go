@@ -1,0 +1,112 @@
+package audit
+
+import (
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// DefaultBuffer is what Config.Buffer means when it is 0: some thousand lines.
+const DefaultBuffer = 1 << 20
+
+// remembered is how many destinations a datagram socket remembers.
+const remembered = 1024
+
+// Config says where lines go. The zero value writes to standard error.
+type Config struct {
+	Path   string           // a file; "" and "-" mean Output
+	Output io.Writer        // default os.Stderr; a Write may block, but only the audit's own goroutine
+	Buffer int              // bytes that wait while nothing can be written; default 1 MiB
+	Now    func() time.Time // default time.Now
+}
+
+// A Layer is an audit layer, to be installed in a catalog.
+type Layer struct {
+	cfg     Config
+	dropped atomic.Uint64
+
+	mu   sync.Mutex
+	open []*journal // one for each provider.Resources that has it
+}
+
+var _ provider.Layer = (*Layer)(nil)
+
+// New makes a layer. Nothing is opened before a chain is built; to learn early
+// that a file cannot be written, see [Layer.Check].
+func New(c Config) *Layer {
+	if c.Output == nil {
+		c.Output = os.Stderr
+	}
+	if c.Buffer <= 0 {
+		c.Buffer = DefaultBuffer
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Layer{cfg: c}
+}
+
+// Check opens the file, making it if need be, and closes it again.
+func (l *Layer) Check() error {
+	_, end, err := l.sink()
+	if err == nil {
+		err = end()
+	}
+	return err
+}
+
+// Dropped is how many lines were lost since the layer was made.
+func (l *Layer) Dropped() uint64 { return l.dropped.Load() }
+
+// Decision writes down a verdict that no socket stands for: a name that was not
+// looked up, a flow that was refused before it had a socket. The event is op.
+// While no chain with the layer is built the line counts as dropped.
+func (l *Layer) Decision(f provider.Facts, op provider.Op, v provider.Verdict) {
+	r := Record{Event: op.String(), Names: f.Names, SNI: f.Late.SNI, ALPN: f.Late.ALPN, Verdict: verdictOf(&v)}
+	r.origin(f.Origin)
+	if f.Type != 0 || f.Protocol != 0 {
+		r.triple(f.Remote.Family, f.Type, f.Protocol)
+	}
+	r.Dst = f.Remote.String()
+	if v.Denied() {
+		r.Error = v.Errno.Name()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) == 0 {
+		l.dropped.Add(1)
+		return
+	}
+	l.open[len(l.open)-1].add(r)
+}
+
+// Startup implements provider.Layer. A file that cannot be opened keeps the
+// chain from being built: nothing runs unaudited.
+func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	j, err := provider.Resource(r, l.resource(), l.journal)
+	if err != nil {
+		r.Log.Error("audit: the chain is not built", "error", err)
+		return provider.ProcTable{}, wsa.EPROVIDERFAILEDINIT
+	}
+	if !r.Go(nil, j.writer(r)) {
+		return provider.ProcTable{}, wsa.EPROVIDERFAILEDINIT
+	}
+	w := &witness{j: j, now: l.cfg.Now, next: next, chain: r.Info.Name, slot: provider.NewSlot[life](r)}
+	t := provider.ProcTable{
+		WSPSocket:      w.socket,
+		WSPAccept:      w.accept,
+		WSPJoinLeaf:    w.join,
+		WSPConnect:     w.connect,
+		WSPListen:      w.listen,
+		WSPCloseSocket: w.close,
+	}
+	if r.Info.MessageOriented() {
+		t.WSPSendTo, t.WSPSend = w.sendTo, next.WSPSend
+	}
+	return t, 0
+}
