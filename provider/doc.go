@@ -24,6 +24,9 @@
 // sockets, explain, audit and tests call it. [Chain.Decide] asks the deciding
 // layers without touching a socket.
 //
+// A layer may end a socket later than WSPCloseSocket returns, to deliver bytes
+// that it holds: the handle, and the quota, are free when the base has closed.
+//
 // The package imports the standard library alone. It never waits: waiting is in
 // package sockets. Names are the SDK's where the SDK has one.
 //

@@ -126,7 +126,7 @@ func (r *resolver) decide(name string, src, dst netip.AddrPort) provider.Verdict
 	o := r.g.origin(src, dst)
 	o.Destination = provider.Addr{}
 	o.Name = name
-	c, err := r.chain(o)
+	c, err := r.g.chain(o, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
 	if err != nil {
 		r.g.log.Warn("no chain for a lookup", "name", name, "err", err)
 		return provider.Verdict{Action: provider.Deny, Errno: wsa.EACCES}
@@ -135,14 +135,6 @@ func (r *resolver) decide(name string, src, dst netip.AddrPort) provider.Verdict
 	v := c.Decide(f, provider.OpLookup)
 	c.Witness(f, provider.OpLookup, v)
 	return v
-}
-
-func (r *resolver) chain(o *provider.Origin) (*provider.Chain, error) {
-	entry, _, err := r.g.cfg.Session.Resolve(&provider.SocketRequest{AF: wsa.AF_INET, Type: wsa.SOCK_STREAM, Protocol: wsa.IPPROTO_TCP, Origin: o})
-	if err != nil {
-		return nil, err
-	}
-	return r.g.cfg.Session.Chain(entry.Info.CatalogEntryID)
 }
 
 // forward asks the upstreams in turn. Our own sockets are system: they enter no chain.

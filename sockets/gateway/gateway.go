@@ -100,6 +100,31 @@ func (g *Gateway) target(dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
 	return netip.AddrPortFrom(ip, dst.Port()), 0
 }
 
+// chain is the one that a socket of o would take.
+func (g *Gateway) chain(o *provider.Origin, typ, protocol int32) (*provider.Chain, error) {
+	af := o.Destination.Family
+	if af == 0 {
+		af = wsa.AF_INET
+	}
+	entry, _, err := g.cfg.Session.Resolve(&provider.SocketRequest{AF: af, Type: typ, Protocol: protocol, Origin: o})
+	if err != nil {
+		return nil, err
+	}
+	return g.cfg.Session.Chain(entry.Info.CatalogEntryID)
+}
+
+// refused tells the chain's witnesses of a flow that the loopback rule ended
+// before it had a socket.
+func (g *Gateway) refused(src, dst netip.AddrPort, typ, protocol int32, e wsa.Errno) {
+	o := g.origin(src, dst)
+	c, err := g.chain(o, typ, protocol)
+	if err != nil {
+		return
+	}
+	f := provider.Facts{Origin: o, Type: typ, Protocol: protocol, Remote: o.Destination}
+	c.Witness(f, provider.OpConnect, provider.Verdict{Action: provider.Deny, Errno: e, Layer: "gateway", Rule: "no host loopback"})
+}
+
 // guest is the address that the program knows a peer of ours under.
 func (g *Gateway) guest(peer netip.AddrPort) netip.AddrPort {
 	ip := peer.Addr().Unmap()

@@ -24,6 +24,7 @@ func (g *Gateway) TCP(f *stack.Flow) {
 	dst, e := g.target(f.Destination())
 	if e != 0 {
 		g.TCPDenied.Add(1)
+		g.refused(f.Source(), f.Destination(), wsa.SOCK_STREAM, wsa.IPPROTO_TCP, e)
 		end(f, e)
 		return
 	}

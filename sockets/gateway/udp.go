@@ -19,7 +19,9 @@ func (g *Gateway) UDP(d *stack.Datagram) {
 
 func (g *Gateway) datagram(nic *stack.NIC, src, to netip.AddrPort, protocol int32, data [][]byte, quote func() stack.Quote) {
 	dst, e := g.target(to)
-	if e == 0 {
+	if e != 0 {
+		g.refused(src, to, wsa.SOCK_DGRAM, protocol, e)
+	} else {
 		var a *association
 		if a, e = g.dgram.find(nic, src, dst, protocol); e == 0 {
 			e = a.send(dst, data, quote)

@@ -63,10 +63,11 @@ func (l *Layer) Check() error {
 // Dropped is how many lines were lost since the layer was made.
 func (l *Layer) Dropped() uint64 { return l.dropped.Load() }
 
-// Decision writes down a verdict that no socket stands for: a name that was not
-// looked up, a flow that was refused before it had a socket. The event is op.
+// Witness implements provider.Witness: it writes down a verdict that no socket
+// stands for, as a lookup at a gateway's name service, or a flow that was refused
+// before it had a socket. The event is op.
 // While no chain with the layer is built the line counts as dropped.
-func (l *Layer) Decision(f provider.Facts, op provider.Op, v provider.Verdict) {
+func (l *Layer) Witness(f provider.Facts, op provider.Op, v provider.Verdict) {
 	r := Record{Event: op.String(), Names: f.Names, SNI: f.Late.SNI, ALPN: f.Late.ALPN, Verdict: verdictOf(&v)}
 	r.origin(f.Origin)
 	if f.Type != 0 || f.Protocol != 0 {

@@ -343,12 +343,12 @@ func TestLingeringCloseIsOneLine(t *testing.T) {
 	}
 }
 
-func TestDecision(t *testing.T) {
+func TestWitness(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
 	l := audit.New(audit.Config{Path: path})
 	v := provider.Verdict{Action: provider.Deny, Errno: wsa.EACCES, Layer: "policy", Rule: "default: deny"}
 	f := provider.Facts{Origin: &provider.Origin{UID: -1, Attachment: "build"}, Names: []string{"evil.example"}}
-	l.Decision(f, provider.OpLookup, v)
+	l.Witness(f, provider.OpLookup, v)
 	if l.Dropped() != 1 {
 		t.Error("a line without a file did not count as dropped")
 	}
@@ -356,7 +356,7 @@ func TestDecision(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Decision(f, provider.OpLookup, v)
+	l.Witness(f, provider.OpLookup, v)
 	providertest.End(t, c.Chain)
 	data, _ := os.ReadFile(path)
 	got := lines(t, data)

@@ -19,7 +19,7 @@
 //	send      a datagram socket sent to a destination for the first time, or
 //	          under another verdict than before
 //	close     the socket was closed, with the totals of its life
-//	lookup …  a decision that no socket stands for; see Layer.Decision
+//	lookup …  a decision that no socket stands for; see Layer.Witness
 //	dropped   lines are missing here, so many
 //
 // A connection attempt that goes on in the background has no outcome when its
