@@ -3,6 +3,7 @@ package sockets
 import (
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -181,8 +182,14 @@ func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
 }
 
 // SyscallConn fails with EOPNOTSUPP: a socket of a chain is no descriptor, and
-// what is done to a descriptor below it would pass by its layers.
+// what is done to a descriptor below it would pass by its layers. Clients that
+// look at idle connections through it (go-redis, go-sql-driver/mysql) take the
+// failure for a dead connection and dial again; giving them the connection as a
+// plain net.Conn avoids that.
 func (c *TCPConn) SyscallConn() (syscall.RawConn, error) { return nil, c.noHandle("raw") }
+
+// File fails with EOPNOTSUPP, as SyscallConn does.
+func (c *TCPConn) File() (*os.File, error) { return nil, c.noHandle("file") }
 
 func truth(b bool) int {
 	if b {

@@ -45,6 +45,11 @@ func (s *Session) DialContext(ctx context.Context, network, address string) (net
 	return d.DialContext(ctx, network, address)
 }
 
+// Dial is DialContext without a context.
+func (s *Session) Dial(network, address string) (net.Conn, error) {
+	return s.DialContext(context.Background(), network, address)
+}
+
 // DialContext connects to address; see [Session.DialContext].
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if d.Timeout > 0 {

@@ -2,7 +2,7 @@ package sockets
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"net"
@@ -68,7 +68,7 @@ type Session struct {
 // needed). The error is EINVAL: no catalog.
 func Startup(cfg Config) (*Session, error) {
 	if cfg.Catalog == nil {
-		return nil, errors.Join(errors.New("sockets: startup: Config.Catalog is required"), wsa.EINVAL)
+		return nil, fmt.Errorf("sockets: startup: Config.Catalog is nil: %w", wsa.EINVAL)
 	}
 	if cfg.MaxSockets == 0 {
 		cfg.MaxSockets = DefaultMaxSockets
@@ -96,8 +96,13 @@ func Startup(cfg Config) (*Session, error) {
 // further calls wait and return the same.
 func (s *Session) Close() error {
 	s.end.Do(func() {
-		for _, k := range s.shut() {
-			k.close(provider.CloseAbort)
+		mine := s.leaveAll() // before they fail, so that they say that they are closed
+		for k := range s.Sockets() {
+			k.Fail(wsa.ENETDOWN, "session closed")
+		}
+		s.cancel()
+		for _, k := range mine {
+			k.end(provider.CloseAbort)
 		}
 		s.wg.Wait()
 		s.err = s.chains.close()
@@ -105,21 +110,20 @@ func (s *Session) Close() error {
 	return s.err
 }
 
-// shut keeps further sockets from being made and fails those that are.
-func (s *Session) shut() []*sock {
+// leaveAll keeps further sockets from being made, ends what runs on those of the
+// Go face, and returns those that nobody else is closing.
+func (s *Session) leaveAll() []*sock {
 	s.handles.close()
-	for k := range s.Sockets() {
-		k.Fail(wsa.ENETDOWN, "session closed")
-	}
-	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	open := make([]*sock, 0, len(s.open))
+	var mine []*sock
 	for k := range s.open {
-		open = append(open, k)
+		if k.leave() {
+			mine = append(mine, k)
+		}
 	}
-	return open
+	return mine
 }
 
 // Sockets are the session's open sockets in no order, as they were when the

@@ -56,7 +56,12 @@ func (d *direction) await(ctx context.Context, try func(pended bool) wsa.Errno) 
 		if err := d.interrupted(ctx); err != nil {
 			return 0, err
 		}
-		if e := try(pended); e != wsa.EWOULDBLOCK {
+		switch e := try(pended); {
+		case e == 0:
+			return 0, nil
+		case e != wsa.EWOULDBLOCK && d.closed.Load():
+			return 0, net.ErrClosed // rather than what closing made of it
+		case e != wsa.EWOULDBLOCK:
 			return e, nil
 		}
 		select {

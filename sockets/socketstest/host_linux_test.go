@@ -24,7 +24,7 @@ func TestHost(t *testing.T) {
 					return socketstest.Pair{Client: s, Server: s, Host: address}
 				}
 				socketstest.TestConnFace(t, mk)
-				socketstest.TestLoads(t, mk)
+				loads(t, address, mk)
 			})
 		}
 	}
