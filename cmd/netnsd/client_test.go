@@ -95,7 +95,7 @@ func halfClose(args []string) error {
 	}
 	defer c.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(c, sum), io.LimitReader(pattern(0), int64(size))); err != nil {
+	if _, err := io.Copy(io.MultiWriter(c, sum), io.LimitReader(new(pattern), int64(size))); err != nil {
 		return err
 	}
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
@@ -160,14 +160,14 @@ func lookup(args []string) error {
 	return err
 }
 
-// pattern is an endless stream of bytes that do not repeat soon.
-type pattern uint64
+// pattern is an endless stream of bytes that do not repeat soon, the same
+// however it is read.
+type pattern struct{ state uint64 }
 
-func (p pattern) Read(b []byte) (int, error) {
-	x := uint64(p)*2862933555777941757 + 3037000493
+func (p *pattern) Read(b []byte) (int, error) {
 	for i := range b {
-		x = x*6364136223846793005 + 1442695040888963407
-		b[i] = byte(x >> 56)
+		p.state = p.state*6364136223846793005 + 1442695040888963407
+		b[i] = byte(p.state >> 56)
 	}
 	return len(b), nil
 }

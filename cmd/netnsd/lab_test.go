@@ -93,15 +93,8 @@ func sh(t *testing.T, script string) string {
 // nothingLeft is the leak check: when a test has ended, nothing that it started
 // runs, and netnsd has left no file and no device.
 func (l *lab) nothingLeft() {
-	var left []string
-	// The kernel ends a program's children after the program: give them a moment.
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if left = l.processes(); len(left) == 0 {
-			break
-		}
-	}
-	for _, p := range left {
-		l.t.Errorf("left running: %s", p)
+	if !eventually(func() bool { return len(l.processes()) == 0 }) {
+		l.t.Errorf("left running: %q", l.processes())
 	}
 	files, err := os.ReadDir(l.tmp)
 	if err != nil {
@@ -114,6 +107,17 @@ func (l *lab) nothingLeft() {
 	if n := strings.Count(links, "\n"); n != 2 {
 		l.t.Errorf("%d links, 2 were there:\n%s", n, links)
 	}
+}
+
+// eventually asks until the answer is yes, for what the kernel does in its own
+// time and tells nobody: five seconds at most.
+func eventually(ok func() bool) bool {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return true
+		}
+	}
+	return ok()
 }
 
 // processes are those with the lab's mark in their environment.
@@ -224,13 +228,13 @@ func both(port int) []string {
 // web serves size bytes at /file and the sum of what was put at /put.
 func (l *lab) web(port int, size int64) (sum string) {
 	h := sha256.New()
-	if _, err := io.Copy(h, io.LimitReader(pattern(1), size)); err != nil {
+	if _, err := io.Copy(h, io.LimitReader(new(pattern), size)); err != nil {
 		l.t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /file", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(size))
-		io.Copy(w, io.LimitReader(pattern(1), size))
+		io.Copy(w, io.LimitReader(new(pattern), size))
 	})
 	mux.HandleFunc("PUT /put", func(w http.ResponseWriter, r *http.Request) {
 		h := sha256.New()

@@ -206,11 +206,14 @@ func TestTerminalIsGivenBack(t *testing.T) {
 // foreground process group.
 func (c *console) waitForeground(name string) {
 	c.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if group, err := c.group(); err == nil && inGroup(group, name) {
-			return
-		}
+	if eventually(func() bool {
+		group, err := c.group()
+		return err == nil && inGroup(group, name)
+	}) {
+		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.t.Fatalf("%s does not come to the foreground; the terminal shows\n%s", name, c.seen.String())
 }
 

@@ -64,7 +64,7 @@ func upload(t *testing.T, file string, n int64) {
 	t.Helper()
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
 	if err == nil {
-		_, err = io.Copy(f, io.LimitReader(pattern(1), n))
+		_, err = io.Copy(f, io.LimitReader(new(pattern), n))
 	}
 	if err == nil {
 		err = f.Close()
@@ -192,7 +192,7 @@ func TestDenied(t *testing.T) {
 		}{
 			{"no rule", nil, web4, "ok"},
 			{"deny", []string{"--deny", server4}, web4, "EHOSTUNREACH"},
-			{"deny6", []string{"--deny", server6}, web6, "EACCES"},
+			{"deny6", []string{"--deny", "[" + server6 + "]"}, web6, "EACCES"},
 			{"deny leaves the rest", []string{"--deny", server4}, web6, "ok"},
 			{"allow", []string{"--allow", server4 + ":80"}, web4, "ok"},
 			{"allow denies the rest", []string{"--allow", server4 + ":81"}, web4, "EHOSTUNREACH"},
@@ -326,7 +326,7 @@ func TestKilled(t *testing.T) {
 		})
 		// The grandchild is in a session of its own, as a daemon is.
 		cmd := l.command(t.Context(), u, "netnsd", "run", "--", "sh", "-c",
-			"setsid bash -c 'exec 3<>/dev/tcp/"+server4+"/7003; sleep 1000' & sleep 1001")
+			"setsid bash -c 'exec 3<>/dev/tcp/"+server4+"/7003; sleep 1000' & exec sleep 1001")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -340,14 +340,14 @@ func TestKilled(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Error("the connection of a grandchild lives on")
 		}
-		for _, line := range l.processes() {
-			if strings.Contains(line, "sleep 1001") {
-				t.Errorf("the program lives on: %s", line)
-			}
+		if !eventually(func() bool { return !strings.Contains(strings.Join(l.processes(), "\n"), "sleep 1001") }) {
+			t.Errorf("the program lives on: %q", l.processes())
+		}
+		for _, line := range l.processes() { // the grandchild, which has no network any more
 			var pid int
 			fmt.Sscan(line, &pid)
 			if p, err := os.FindProcess(pid); err == nil {
-				p.Kill() // the grandchild, which has no network any more
+				p.Kill()
 			}
 		}
 	})

@@ -4,6 +4,7 @@ package chain
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 
 	"github.com/netnsd/netnsd/provider"
@@ -21,9 +22,10 @@ const (
 
 // Config is what a user says about the chain.
 type Config struct {
-	Allow, Deny []string // --allow, --deny
-	Policy      string   // --policy: a file
-	Audit       string   // --audit: a file, - is stderr, "" is none
+	Allow, Deny []string  // --allow, --deny
+	Policy      string    // --policy: a file
+	Audit       string    // --audit: a file, - is AuditTo, "" is none
+	AuditTo     io.Writer // default os.Stderr
 	// HostLoopback keeps the rule out that denies the host's loopback.
 	HostLoopback bool
 }

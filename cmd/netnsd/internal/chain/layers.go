@@ -3,19 +3,66 @@
 package chain
 
 import (
+	"os"
+
 	"github.com/netnsd/netnsd/provider"
-	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/provider/layer/audit"
+	"github.com/netnsd/netnsd/provider/layer/policy"
 )
 
+// named is a layer and its name in the catalog.
 type named struct {
 	name  string
 	layer provider.Layer
 }
 
-func (c Config) layers() ([]named, error) { return []named{{"pass", pass{}}}, nil }
+// layers are the chain's, from the application down.
+func (c Config) layers() ([]named, error) {
+	rules, err := c.Rules()
+	if err != nil {
+		return nil, err
+	}
+	var all []named
+	if c.Audit != "" {
+		a := audit.New(audit.Config{Path: c.Audit, Output: c.AuditTo})
+		if err := a.Check(); err != nil {
+			return nil, err
+		}
+		all = append(all, named{"audit", a})
+	}
+	return append(all, named{"policy", policy.Layer(rules)}), nil
+}
 
-type pass struct{}
+// Rules are what the flags and the file say. Without either, everything is
+// allowed but the host's loopback, which is denied whatever they say unless
+// HostLoopback opens it.
+func (c Config) Rules() (*policy.Policy, error) {
+	p, err := c.given()
+	if err != nil || c.HostLoopback {
+		return p, err
+	}
+	loopback, err := policy.ParseExpr("loopback")
+	if err != nil {
+		return nil, err
+	}
+	return p.With(policy.Rule{Action: provider.Deny, Expr: loopback, Note: "no --host-loopback"})
+}
 
-func (pass) Startup(*provider.StartupRequest, *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
-	return provider.ProcTable{}, 0
+func (c Config) given() (*policy.Policy, error) {
+	if c.Policy == "" {
+		return policy.FromFlags(c.Allow, c.Deny)
+	}
+	src, err := os.ReadFile(c.Policy)
+	if err != nil {
+		return nil, err
+	}
+	p, err := policy.Parse(c.Policy, src)
+	if err != nil {
+		return nil, err
+	}
+	more, err := policy.Flags(c.Allow, c.Deny)
+	if err != nil {
+		return nil, err
+	}
+	return p.With(more...)
 }

@@ -42,6 +42,9 @@ address or a name.`,
 		if err != nil {
 			return usage(err)
 		}
+		if _, err := rules.Rules(); err != nil {
+			return usage(err)
+		}
 		a, err := explain.Explain(rules, q)
 		if err != nil {
 			return &exit{exitFailed, err}

@@ -22,15 +22,11 @@ import (
 // of the bounding set (security/commoncap.c, bprm_caps_from_vfs_caps).
 var bounded = map[uintptr]bool{unix.CAP_NET_RAW: true, unix.CAP_NET_ADMIN: true, unix.CAP_NET_BIND_SERVICE: true}
 
-// Bits of PR_SET_SECUREBITS, from linux/securebits.h: uid 0 is not special to
-// execve, no capability becomes ambient or survives a change of uid, and none
-// of this is taken back.
-const (
-	secNoRoot            = 1<<0 | 1<<1
-	secKeepCapsLocked    = 1 << 5
-	secNoCapAmbientRaise = 1<<6 | 1<<7
-	securebits           = secNoRoot | secKeepCapsLocked | secNoCapAmbientRaise
-)
+// securebits are bits of PR_SET_SECUREBITS, from linux/securebits.h: uid 0 is not
+// special to execve, no capability becomes ambient, and neither is taken back.
+// KEEP_CAPS is left alone: ping ends if it may not set it.
+const securebits = 1<<0 | 1<<1 | // SECBIT_NOROOT and its lock
+	1<<6 | 1<<7 // SECBIT_NO_CAP_AMBIENT_RAISE and its lock
 
 // drop takes every right from the calling thread. All of it must succeed:
 // a program that keeps a capability could reconfigure its network.

@@ -71,7 +71,14 @@ func (p *plane) attach(fd, mtu int) error {
 		return err
 	}
 	p.nic, err = p.stack.AddNIC(stack.NICConfig{Name: deviceName, Device: device, Forward: p.gateway})
-	return err
+	if err != nil {
+		return err
+	}
+	p.stack.SetRoutes([]stack.Route{ // there is nothing but the program
+		{Dest: netip.PrefixFrom(netip.IPv4Unspecified(), 0), NIC: p.nic},
+		{Dest: netip.PrefixFrom(netip.IPv6Unspecified(), 0), NIC: p.nic},
+	})
+	return nil
 }
 
 // lost is closed when the device is gone, which nobody but root can bring about.
