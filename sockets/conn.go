@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/netnsd/netnsd/provider"
@@ -133,7 +132,6 @@ var (
 	_ net.Conn      = (*TCPConn)(nil)
 	_ io.ReaderFrom = (*TCPConn)(nil)
 	_ io.WriterTo   = (*TCPConn)(nil)
-	_ syscall.Conn  = (*TCPConn)(nil)
 )
 
 // newTCPConn sets what package net sets on each new connection. A base that
@@ -181,14 +179,11 @@ func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
 	return io.Copy(w, struct{ io.Reader }{c})
 }
 
-// SyscallConn fails with EOPNOTSUPP: a socket of a chain is no descriptor, and
-// what is done to a descriptor below it would pass by its layers. Clients that
-// look at idle connections through it (go-redis, go-sql-driver/mysql) take the
-// failure for a dead connection and dial again; giving them the connection as a
-// plain net.Conn avoids that.
-func (c *TCPConn) SyscallConn() (syscall.RawConn, error) { return nil, c.noHandle("raw") }
-
-// File fails with EOPNOTSUPP, as SyscallConn does.
+// File fails with EOPNOTSUPP: a socket of a chain is no descriptor, and what is
+// done to a descriptor below it would pass by its layers. For the same reason
+// there is no SyscallConn. Failing would not do there: clients that look at idle
+// connections through it (go-redis, go-sql-driver/mysql) take a failure for a
+// dead connection, and a conn without the method for one that is well.
 func (c *TCPConn) File() (*os.File, error) { return nil, c.noHandle("file") }
 
 func truth(b bool) int {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -23,7 +22,6 @@ type streamConn interface {
 	SetLinger(int) error
 	SetReadBuffer(int) error
 	SetWriteBuffer(int) error
-	SyscallConn() (syscall.RawConn, error)
 }
 
 func (t *T) stream(c net.Conn) streamConn {

@@ -1,4 +1,3 @@
-// Package thread gives work an operating system thread that may be spoiled.
 package thread
 
 import (

@@ -26,7 +26,8 @@ type Config struct {
 	Policy      string    // --policy: a file
 	Audit       string    // --audit: a file, - is AuditTo, "" is none
 	AuditTo     io.Writer // default os.Stderr
-	// HostLoopback keeps the rule out that denies the host's loopback.
+	// HostLoopback lets the program reach the host's loopback, under the gateway's
+	// addresses.
 	HostLoopback bool
 }
 

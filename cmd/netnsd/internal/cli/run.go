@@ -61,13 +61,12 @@ has run.`,
 	f.IntVar(&cfg.MTU, "mtu", run.DefaultMTU, "MTU of the link in `BYTES`")
 	f.StringArrayVar(&nets, "net", nil, fmt.Sprintf("`CIDR` of the link, once a family (default %s and %s)", run.Nets[0], run.Nets[1]))
 	f.StringArrayVar(&dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, or off (default: the host's resolv.conf)")
-	f.BoolVar(&cfg.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
+	f.BoolVar(&cfg.Chain.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := errors.Join(parseNets(&cfg, nets), parseDNS(&cfg, dns)); err != nil {
 			return usage(err)
 		}
-		cfg.Chain.HostLoopback = cfg.HostLoopback
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
 		status, err := run.Run(cmd.Context(), cfg)
 		if status == 0 && err == nil {

@@ -74,3 +74,14 @@ func offloads(d *tun.Device) Check {
 	}
 	return c
 }
+
+// Obstacle is what keeps run from working here, and what to do about it; ""
+// if it works. Like Examine it must run on a locked thread.
+func Obstacle() string {
+	for _, c := range trial() {
+		if c.State == Fail {
+			return c.Detail
+		}
+	}
+	return ""
+}

@@ -51,7 +51,7 @@ func newPlane(cfg Config, n network) (p *plane, err error) {
 	}
 	gc := gateway.Config{
 		Session: p.session, Attachment: chain.Attachment, Origin: origin,
-		Addrs: slices.Concat(n.gateway, n.dns), HostLoopback: cfg.HostLoopback, Log: cfg.Log,
+		Addrs: slices.Concat(n.gateway, n.dns), HostLoopback: cfg.Chain.HostLoopback, Log: cfg.Log,
 	}
 	if !cfg.NoDNS {
 		gc.DNS = gateway.DNS{Addrs: n.dns, Upstreams: cfg.DNS}
@@ -63,22 +63,45 @@ func newPlane(cfg Config, n network) (p *plane, err error) {
 	return p, err
 }
 
-// attach puts the stack on the program's device.
-func (p *plane) attach(fd, mtu int) error {
+// adopt puts the stack on the program's device.
+func (p *plane) adopt(fd, mtu int) error {
 	device, err := tun.Adopt([]int{fd}, tun.Config{MTU: mtu})
 	if err != nil {
 		unix.Close(fd)
 		return err
 	}
-	p.nic, err = p.stack.AddNIC(stack.NICConfig{Name: deviceName, Device: device, Forward: p.gateway})
+	return p.attach(device)
+}
+
+// attach puts the stack on d, behind which there is nothing but the program.
+func (p *plane) attach(d stack.Device) (err error) {
+	p.nic, err = p.stack.AddNIC(stack.NICConfig{Name: deviceName, Device: d, Forward: p.gateway})
 	if err != nil {
 		return err
 	}
-	p.stack.SetRoutes([]stack.Route{ // there is nothing but the program
+	p.stack.SetRoutes([]stack.Route{
 		{Dest: netip.PrefixFrom(netip.IPv4Unspecified(), 0), NIC: p.nic},
 		{Dest: netip.PrefixFrom(netip.IPv6Unspecified(), 0), NIC: p.nic},
 	})
 	return nil
+}
+
+// Behind serves a device that is there already, without opener and program; it
+// is what a demonstration stands on where no TUN is to be had. The device is
+// closed with it.
+func Behind(cfg Config, d stack.Device) (end func() error, err error) {
+	n, _, err := prepare(&cfg)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	p, err := newPlane(cfg, n)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	if err := p.attach(d); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p.close, nil
 }
 
 // lost is closed when the device is gone, which nobody but root can bring about.

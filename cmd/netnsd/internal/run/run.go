@@ -50,9 +50,6 @@ type Config struct {
 	// /etc/resolv.conf. NoDNS gives the program no name service.
 	DNS   []netip.AddrPort
 	NoDNS bool
-	// HostLoopback lets the program reach the host's loopback, under the gateway's
-	// addresses.
-	HostLoopback bool
 	// Argv is the program and its arguments.
 	Argv []string
 	// Log must not be nil.
@@ -157,7 +154,7 @@ func (p *plane) start(child *opener.Child, mtu int) (int, error) {
 	for _, w := range setup.Warnings {
 		p.log.Warn(w)
 	}
-	if err := p.attach(fd, mtu); err != nil {
+	if err := p.adopt(fd, mtu); err != nil {
 		return ExitOurs, err
 	}
 	if err := child.Exec(); err != nil {

@@ -1,0 +1,2 @@
+// Package thread gives work an operating system thread that may be spoiled.
+package thread
