@@ -135,14 +135,16 @@ func (b *builder) openBase(base *Entry, depth int) error {
 	if e != 0 {
 		return b.fail(base.Name, initFailure(e), "the base failed to start: %s", e.Name())
 	}
+	r.started = true
+	if table.WSPCleanup != nil {
+		table.WSPCleanup = once(table.WSPCleanup)
+		b.chain.cleanups = []func() wsa.Errno{table.WSPCleanup}
+	}
 	if name, e := table.Validate(); e != 0 {
 		return b.fail(base.Name, e, "entry %s is nil", name)
 	}
-	cleanup := once(table.WSPCleanup)
-	table.WSPCleanup = cleanup
 	b.edge = b.chain.edge(table, &own)
 	b.chain.Table = b.edge
-	b.chain.cleanups = []func() wsa.Errno{cleanup}
 	b.chain.storeys = []Storey{{ID: own.CatalogEntryID, Name: base.Name, Replaces: replaced(&table)}}
 	return nil
 }
@@ -157,17 +159,19 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	g := c.guard(entry.Name)
 	place := Place{Index: index, Depth: len(storeys), Self: entry.Info.CatalogEntryID, Entry: b.entryAt(index, storeys), Next: b.nextOf(index, storeys)}
 	r := b.request(entry, &c.Info, place)
-	decides := false
-	if d, ok := entry.Layer.(Decider); ok {
-		decides = true
-		if d.OnFailure() == FailureUnstated {
+	d, decides := entry.Layer.(Decider)
+	if decides {
+		on := onFailure(d, g)
+		if on == FailureUnstated {
 			return b.fail(entry.Name, wsa.EPROVIDERFAILEDINIT, "a layer that decides must state on_failure: closed or open")
 		}
-		b.build.decider = &deciding{d: d, guard: g}
+		b.build.decider = &deciding{d: d, guard: g, on: on}
 	}
-	next := c.Table
-	next.Watch = g.watchBelow(next.Watch)
+	below := c.Table
+	next := below
+	next.Watch, next.WSPAccept = g.watchBelow(next.Watch), g.acceptBelow(next.WSPAccept)
 	table, e := startLayer(entry.Layer, r, &next)
+	r.started = true
 	if e != 0 {
 		return b.fail(entry.Name, initFailure(e), "the layer failed to start: %s", e.Name())
 	}
@@ -186,7 +190,7 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	if w, ok := entry.Layer.(Witness); ok {
 		c.witnesses = append([]witness{{w, g}}, c.witnesses...)
 	}
-	table = g.guarded(table, &b.edge, index)
+	table = g.guarded(table, &below, index)
 	if table.WSPCleanup != nil {
 		table.WSPCleanup = once(table.WSPCleanup)
 		c.cleanups = append([]func() wsa.Errno{table.WSPCleanup}, c.cleanups...)
@@ -194,6 +198,13 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	table.fill(&c.Table)
 	c.Table = table
 	return nil
+}
+
+// onFailure asks once, contained: it is needed when the layer has failed already.
+func onFailure(d Decider, g guard) (on OnFailure) {
+	var e wsa.Errno
+	defer g.caught("OnFailure", nil, &e)
+	return d.OnFailure()
 }
 
 func startLayer(l Layer, r *StartupRequest, next *ProcTable) (t ProcTable, e wsa.Errno) {
@@ -242,7 +253,6 @@ func (b *builder) nextOf(index int, storeys []CatalogID) CatalogID {
 var groups = [][]string{{"WSPRecv", "WSPRecvFrom"}, {"WSPSend", "WSPSendTo"}, {"Ready", "Watch"}}
 
 func (b *builder) checkGroups(entry *Entry, r *StartupRequest, t *ProcTable) error {
-	want := groups
 	v := reflect.ValueOf(t).Elem()
 	set := func(n string) bool { return !v.FieldByName(n).IsNil() }
 	if r.usesSlots {
@@ -255,7 +265,18 @@ func (b *builder) checkGroups(entry *Entry, r *StartupRequest, t *ProcTable) err
 	if r.changesDest && !(set("WSPConnect") && set("WSPGetPeerName")) {
 		return b.fail(entry.Name, wsa.EINVALIDPROCTABLE, "it changes destinations but does not replace both WSPConnect and WSPGetPeerName")
 	}
-	for _, g := range want {
+	if _, decides := entry.Layer.(Decider); decides {
+		must := []string{"WSPConnect", "WSPAccept", "WSPListen", "WSPJoinLeaf"}
+		if r.Info.MessageOriented() {
+			must = append(must, "WSPSendTo")
+		}
+		for _, n := range must {
+			if !set(n) {
+				return b.fail(entry.Name, wsa.EINVALIDPROCTABLE, "it decides but does not replace %s; use provider.Deciding", n)
+			}
+		}
+	}
+	for _, g := range groups {
 		for _, n := range g[1:] {
 			if set(g[0]) != set(n) {
 				return b.fail(entry.Name, wsa.EINVALIDPROCTABLE, "%s and %s are replaced together or not at all", g[0], n)

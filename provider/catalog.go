@@ -252,7 +252,8 @@ func (c *Catalog) SetSelection(rules []Selection) error {
 }
 
 // Remove deletes an entry. One that a chain stands on is not removed, unless
-// cascade says that the chains go with it.
+// cascade says that the chains go with it; one that a selection names is not
+// removed at all: what it selects would go another way.
 func (c *Catalog) Remove(id CatalogID, cascade bool) error {
 	return c.mutate("remove", fmt.Sprint(id), func(s *Snapshot) (wsa.Errno, string) {
 		if _, ok := s.Entry(id); !ok {
@@ -269,7 +270,6 @@ func (c *Catalog) Remove(id CatalogID, cascade bool) error {
 		s.Entries = slices.DeleteFunc(s.Entries, func(e Entry) bool {
 			return e.Info.CatalogEntryID == id || users(e)
 		})
-		s.Select = slices.DeleteFunc(s.Select, func(r Selection) bool { return !s.has(r.Chain) })
 		return 0, ""
 	})
 }

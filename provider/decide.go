@@ -102,7 +102,11 @@ func (d *decider) accept(next func(*Socket, *AcceptRequest) (*Socket, wsa.Errno)
 		f.Local, _ = d.getSock(n)
 		if d.judge(n, f, OpAccept) != 0 {
 			s.note(*n.Verdict())
-			close(n, CloseAbort)
+			if r.Into != nil { // AcceptEx: the socket is its owner's to close
+				n.Fail(wsa.ECONNREFUSED, n.Verdict().String())
+			} else {
+				close(n, CloseAbort)
+			}
 			return nil, wsa.ECONNREFUSED
 		}
 		return n, 0

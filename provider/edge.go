@@ -47,30 +47,32 @@ func (c *Chain) edge(base ProcTable, own *ProtocolInfo) ProcTable {
 		up.AddressFamily, up.SocketType, up.Protocol = i.AddressFamily, i.SocketType, i.Protocol
 		return &up, 0
 	}
-	t.WSPCloseSocket = func(s *Socket, m CloseMode) wsa.Errno {
+	t.WSPCloseSocket = func(s *Socket, m CloseMode) (e wsa.Errno) {
 		if !s.closed.CompareAndSwap(false, true) {
 			return wsa.ENOTSOCK
 		}
-		e := base.WSPCloseSocket(s, m)
-		if e == wsa.EWOULDBLOCK { // a lingering non-blocking socket stays open (8.3)
-			s.closed.Store(false)
-			return e
-		}
-		s.SetWatch(nil, 0)
-		c.host.CloseHandle(s)
-		c.release()
-		return e
+		defer func() { // also if the base panics: the handle and the chain's hold go with the socket
+			if e == wsa.EWOULDBLOCK { // a lingering non-blocking socket stays open (8.3)
+				s.closed.Store(false)
+				return
+			}
+			s.SetWatch(nil, 0)
+			c.host.CloseHandle(s)
+			c.release()
+		}()
+		return base.WSPCloseSocket(s, m)
 	}
 	return t
 }
 
-func (c *Chain) adopt(s *Socket, o *Origin, made **Socket) *Socket {
+func (c *Chain) adopt(s *Socket, o *Origin, made *[]*Socket) *Socket {
 	s.Info, s.Origin = &c.Info, o
 	if o == nil {
 		s.Origin = &Origin{UID: -1}
 	}
+	s.opened.Store(true)
 	if made != nil {
-		*made = s
+		*made = append(*made, s)
 	}
 	return s
 }

@@ -52,13 +52,14 @@ func (g guard) report(op string, s *Socket, value any) {
 	g.chain.host.Panicked(r)
 }
 
-// guarded wraps the entries that a layer replaced; nil entries stay nil.
-func (g guard) guarded(t ProcTable, edge *ProcTable, storey int) ProcTable {
-	t.WSPSocket = g.socket(t.WSPSocket, edge.WSPCloseSocket)
-	t.WSPAccept = g.accept(t.WSPAccept, edge.WSPCloseSocket)
+// guarded wraps the entries that a layer replaced; nil entries stay nil. below
+// is the table of the storey below, by which what the layer left is undone.
+func (g guard) guarded(t ProcTable, below *ProcTable, storey int) ProcTable {
+	t.WSPSocket = g.socket(t.WSPSocket, below.WSPCloseSocket)
+	t.WSPAccept = g.accept(t.WSPAccept, below.WSPCloseSocket)
 	t.WSPJoinLeaf = guardValue(g, "WSPJoinLeaf", t.WSPJoinLeaf)
 	t.WSPDuplicateSocket = guardValue(g, "WSPDuplicateSocket", t.WSPDuplicateSocket)
-	t.WSPCloseSocket = g.close(t.WSPCloseSocket, edge.WSPCloseSocket)
+	t.WSPCloseSocket = g.close(t.WSPCloseSocket, below.WSPCloseSocket)
 	t.WSPCleanup = g.cleanup(t.WSPCleanup)
 	t.WSPBind = guardErrno(g, "WSPBind", t.WSPBind)
 	t.WSPConnect = guardErrno(g, "WSPConnect", t.WSPConnect)
@@ -80,31 +81,74 @@ func (g guard) guarded(t ProcTable, edge *ProcTable, storey int) ProcTable {
 	return t
 }
 
+// point is one guarded entry.
+type point struct {
+	guard guard
+	op    string
+}
+
+// landed is called when an entry did not return: v is what recover gave.
+func (p *point) landed(v any, s *Socket, e *wsa.Errno) {
+	p.guard.report(p.op, s, v)
+	*e = wsa.ECONNABORTED
+	if s == nil {
+		*e = wsa.SYSCALLFAILURE
+	}
+}
+
 // guardErrno guards an entry of the shape (socket, argument) → code.
 func guardErrno[X any](g guard, op string, f func(*Socket, X) wsa.Errno) func(*Socket, X) wsa.Errno {
 	if f == nil {
 		return nil
 	}
+	p := &point{g, op}
 	return func(s *Socket, x X) (e wsa.Errno) {
-		if e := s.Failed(); e != 0 {
-			return e
+		if s.failure.Load() != nil {
+			return s.Failed()
 		}
-		defer g.caught(op, s, &e)
-		return f(s, x)
+		returned := false
+		defer func() {
+			if !returned {
+				p.landed(recover(), s, &e)
+			}
+		}()
+		e = f(s, x)
+		returned = true
+		return e
 	}
 }
 
 // guardValue guards an entry of the shape (socket, argument) → (value, code).
+//
+// The flag is what makes it cheap: recover on the way of a normal return costs
+// 3.6 of 7.2 ns (six layers that only call on, 2 cores, measured).
 func guardValue[X, R any](g guard, op string, f func(*Socket, X) (R, wsa.Errno)) func(*Socket, X) (R, wsa.Errno) {
 	if f == nil {
 		return nil
 	}
+	p := &point{g, op}
 	return func(s *Socket, x X) (r R, e wsa.Errno) {
-		if e := s.Failed(); e != 0 {
-			return r, e
+		if s.failure.Load() != nil {
+			return r, s.Failed()
 		}
-		defer g.caught(op, s, &e)
-		return f(s, x)
+		returned := false
+		defer func() {
+			if !returned {
+				p.landed(recover(), s, &e)
+			}
+		}()
+		r, e = f(s, x)
+		returned = true
+		return r, e
+	}
+}
+
+// undo closes, from the storey below the layer that panicked, what was made for it.
+func undo(made []*Socket, close func(*Socket, CloseMode) wsa.Errno) {
+	for _, s := range made {
+		if !s.closed.Load() {
+			close(s, CloseAbort)
+		}
 	}
 }
 
@@ -113,20 +157,24 @@ func (g guard) socket(f func(*SocketRequest) (*Socket, wsa.Errno), close func(*S
 	if f == nil {
 		return nil
 	}
+	p := &point{g, "WSPSocket"}
 	return func(r *SocketRequest) (s *Socket, e wsa.Errno) {
 		q := *r
-		var made *Socket
-		if q.made == nil {
-			q.made = &made
-		}
+		q.made = new([]*Socket)
+		returned := false
 		defer func() {
-			if e == wsa.SYSCALLFAILURE && *q.made != nil && s == nil {
-				close(*q.made, CloseAbort)
-				*q.made = nil
+			if !returned {
+				p.landed(recover(), nil, &e)
+				undo(*q.made, close)
+				return
+			}
+			if r.made != nil { // for the guard above
+				*r.made = append(*r.made, *q.made...)
 			}
 		}()
-		defer g.caught("WSPSocket", nil, &e)
-		return f(&q)
+		s, e = f(&q)
+		returned = true
+		return s, e
 	}
 }
 
@@ -134,33 +182,44 @@ func (g guard) accept(f func(*Socket, *AcceptRequest) (*Socket, wsa.Errno), clos
 	if f == nil {
 		return nil
 	}
+	p := &point{g, "WSPAccept"}
+	above := guard{g.chain, "above " + g.layer} // whose condition function r.Cond is
 	return func(s *Socket, r *AcceptRequest) (n *Socket, e wsa.Errno) {
-		if e := s.Failed(); e != 0 {
-			return nil, e
+		if s.failure.Load() != nil {
+			return nil, s.Failed()
 		}
 		q := *r
-		var made *Socket
-		if q.made == nil {
-			q.made = &made
-		}
-		q.Cond = g.cond(s, r.Cond)
-		panicked := true
+		q.made = new([]*Socket)
+		q.Cond = above.cond(r.Cond)
+		returned := false
 		defer func() {
-			if panicked && *q.made != nil {
-				close(*q.made, CloseAbort)
-				*q.made = nil
+			if !returned {
+				p.landed(recover(), s, &e)
+				undo(*q.made, close)
+				return
+			}
+			if r.made != nil {
+				*r.made = append(*r.made, *q.made...)
 			}
 		}()
-		defer g.caught("WSPAccept", s, &e)
 		n, e = f(s, &q)
-		panicked = false
+		returned = true
 		return n, e
 	}
 }
 
-// cond guards a condition function that a layer may have put in place of the
-// application's: a panic rejects the connection.
-func (g guard) cond(s *Socket, f func(*Indication) CondResult) func(*Indication) CondResult {
+// acceptBelow is the WSPAccept that a layer is given: a condition function that
+// it puts in place is contained, and a panic rejects the connection.
+func (g guard) acceptBelow(next func(*Socket, *AcceptRequest) (*Socket, wsa.Errno)) func(*Socket, *AcceptRequest) (*Socket, wsa.Errno) {
+	return func(s *Socket, r *AcceptRequest) (*Socket, wsa.Errno) {
+		q := *r
+		q.Cond = g.cond(r.Cond)
+		return next(s, &q)
+	}
+}
+
+// cond guards a condition function: a panic rejects the connection.
+func (g guard) cond(f func(*Indication) CondResult) func(*Indication) CondResult {
 	if f == nil {
 		return nil
 	}
@@ -175,22 +234,24 @@ func (g guard) cond(s *Socket, f func(*Indication) CondResult) func(*Indication)
 	}
 }
 
-// close lets a failed socket through, and closes the base if the layer panics:
-// a layer cannot keep a socket open (law 9).
-func (g guard) close(f, base func(*Socket, CloseMode) wsa.Errno) func(*Socket, CloseMode) wsa.Errno {
+// close lets a failed socket through, and closes the storey below if the layer
+// panics: a layer cannot keep a socket open (law 9).
+func (g guard) close(f, below func(*Socket, CloseMode) wsa.Errno) func(*Socket, CloseMode) wsa.Errno {
 	if f == nil {
 		return nil
 	}
+	p := &point{g, "WSPCloseSocket"}
 	return func(s *Socket, m CloseMode) (e wsa.Errno) {
-		panicked := true
+		returned := false
 		defer func() {
-			if panicked {
-				e = base(s, CloseAbort)
+			if !returned {
+				p.landed(recover(), s, &e)
+				e = 0
+				undo([]*Socket{s}, below)
 			}
 		}()
-		defer g.caught("WSPCloseSocket", s, &e)
 		e = f(s, m)
-		panicked = false
+		returned = true
 		return e
 	}
 }
@@ -291,15 +352,16 @@ func (g guard) watch(f func(*Socket, Watcher, wsa.Events), storey int) func(*Soc
 	}
 	return func(s *Socket, w Watcher, mask wsa.Events) {
 		s.mu.Lock()
-		if w == nil {
-			delete(s.upper, storey)
-		} else {
-			if s.upper == nil {
-				s.upper = make(map[int]Watcher)
-			}
-			s.upper[storey] = w
+		if s.upper == nil {
+			s.upper = make(map[int]*watchPoint)
+		}
+		at := s.upper[storey]
+		if at == nil {
+			at = new(watchPoint)
+			s.upper[storey] = at
 		}
 		s.mu.Unlock()
+		at.set(w, mask)
 		var e wsa.Errno
 		defer g.caught("Watch", s, &e)
 		f(s, w, mask)

@@ -28,7 +28,8 @@ type Origin struct {
 }
 
 // A NameSource knows the names that DNS answers gave for an address, to one
-// attachment, while they live. It must not block.
+// attachment, while they live. It must not block, nor allocate: it is asked for
+// each datagram. The slice is not changed by either side.
 type NameSource interface {
 	NamesOf(netip.Addr) []string
 }
@@ -45,7 +46,7 @@ func (o *Origin) NamesOf(ip netip.Addr) []string {
 		names = o.Names.NamesOf(ip)
 	}
 	if o.Name != "" && o.Destination.Addr().Unmap() == ip {
-		names = append([]string{o.Name}, names...)
+		return append([]string{o.Name}, names...)
 	}
 	return names
 }

@@ -56,13 +56,16 @@ type ProcTable struct {
 // SocketRequest is the argument of WSPSocket. AF, Type and Protocol are as the
 // caller gave them, FROM_PROTOCOL_INFO included. Info is the chain's entry, the
 // same pointer at every storey; the base sees its own. Origin stays on the Socket.
+//
+// A layer that changes a field hands on a copy of the whole; one that opens
+// further sockets makes a request of its own for them, and closes them.
 type SocketRequest struct {
 	AF, Type, Protocol int32
 	Info               *ProtocolInfo
 	Group, Flags       uint32
 	Origin             *Origin
 
-	made **Socket // set by the base's edge, so that a panic above it can be undone
+	made *[]*Socket // what the base's edge made for it, so that a panic above can be undone
 }
 
 // AcceptRequest is the argument of WSPAccept. Cond is WSPAccept's condition
@@ -73,7 +76,7 @@ type AcceptRequest struct {
 	Cond func(*Indication) CondResult
 	Into *Socket
 
-	made **Socket
+	made *[]*Socket
 }
 
 // Indication is what a condition function is shown.
@@ -168,7 +171,7 @@ type Readiness struct {
 	Connect wsa.Errno // cause, valid with FD_CONNECT; 0 = connected
 	Close   wsa.Errno // cause, valid with FD_CLOSE; 0 = graceful
 	Soft    wsa.Errno // with EvError: what the next receive will report
-	Queued  int       // bytes a receive would return now, exact (FIONREAD); 0 if unknown
+	Queued  int       // with FD_READ: bytes a receive would return now, exact for a stream (FIONREAD)
 }
 
 // A Watcher is woken when readiness may have changed, from any goroutine and

@@ -149,17 +149,47 @@ func (q *Selection) matches(o *Origin) bool {
 	})
 }
 
-// covered are the entries that stand under a mandatory chain.
+// covered are the entries that are reached only through a mandatory chain: what
+// such a chain stands on, and every other chain to the same base that does not
+// go through one.
 func (s *Snapshot) covered() map[CatalogID]bool {
 	m := make(map[CatalogID]bool)
+	var must []*Entry
 	for i := range s.Entries {
 		e := &s.Entries[i]
 		if !e.Mandatory {
 			continue
 		}
+		must = append(must, e)
 		for _, id := range append(slices.Clone(e.Storeys), e.Info.Chain.IDs()...) {
 			m[id] = true
 		}
 	}
+	for i := range s.Entries {
+		e := &s.Entries[i]
+		if e.Storeys != nil && !e.Mandatory && m[e.Storeys[len(e.Storeys)-1]] && !e.standsOn(must) {
+			m[e.Info.CatalogEntryID] = true
+		}
+	}
+	for _, e := range must { // one may stand on another; the upper is the way
+		if !e.coveredBy(must) {
+			delete(m, e.Info.CatalogEntryID)
+		}
+	}
 	return m
+}
+
+// standsOn reports whether e has one of the chains whole at its foot.
+func (e *Entry) standsOn(chains []*Entry) bool {
+	return slices.ContainsFunc(chains, func(c *Entry) bool {
+		n := len(e.Storeys) - len(c.Storeys)
+		return n >= 0 && slices.Equal(e.Storeys[n:], c.Storeys)
+	})
+}
+
+// coveredBy reports whether another of the chains stands on e.
+func (e *Entry) coveredBy(chains []*Entry) bool {
+	return slices.ContainsFunc(chains, func(c *Entry) bool {
+		return c != e && len(c.Storeys) > len(e.Storeys) && c.standsOn([]*Entry{e})
+	})
 }

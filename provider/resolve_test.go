@@ -171,3 +171,67 @@ func TestMandatoryChain(t *testing.T) {
 		t.Errorf("resolved to %v, %v", e, code.Name())
 	}
 }
+
+// No other chain leads round a mandatory one, in whatever order they come.
+func TestMandatoryChainIsNotBypassed(t *testing.T) {
+	for _, mandatoryFirst := range []bool{true, false} {
+		c, ids := catalog(t)
+		policy, _ := c.InstallLayer("policy", nothing{})
+		capture, _ := c.InstallLayer("capture", nothing{})
+		must := func() []provider.CatalogID {
+			chain, err := c.InstallMandatoryChain("must", []provider.CatalogID{policy}, ids[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return chain
+		}
+		var chain []provider.CatalogID
+		if mandatoryFirst {
+			chain = must()
+		}
+		other, err := c.InstallChain("other", []provider.CatalogID{capture}, ids[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !mandatoryFirst {
+			chain = must()
+		}
+		s := c.Snapshot()
+		e, _, code := s.Resolve(&provider.SocketRequest{AF: wsa.AF_INET, Protocol: wsa.IPPROTO_TCP})
+		if code != 0 || e.Info.CatalogEntryID != chain[0] {
+			t.Errorf("resolved to %v, %v", e, code.Name())
+		}
+		if _, _, code := s.Resolve(&provider.SocketRequest{Info: &provider.ProtocolInfo{CatalogEntryID: other[0]}}); code != wsa.EACCES {
+			t.Errorf("the chain beside it was opened by name: %v", code.Name())
+		}
+		// A chain over the mandatory one goes through it and is fine.
+		above, err := c.InstallChain("above", []provider.CatalogID{capture}, chain[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, _, code := c.Snapshot().Resolve(&provider.SocketRequest{AF: wsa.AF_INET, Protocol: wsa.IPPROTO_TCP}); code != 0 || e.Info.CatalogEntryID != above[0] {
+			t.Errorf("resolved to %v, %v, want the chain above", e, code.Name())
+		}
+	}
+}
+
+// What a selection names is not removed under it: its traffic would go another way.
+func TestRemoveKeepsWhatIsSelected(t *testing.T) {
+	c, _ := catalog(t)
+	a, _ := c.InstallLayer("a", nothing{})
+	if _, err := c.InstallChain("strict", []provider.CatalogID{a}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetSelection([]provider.Selection{{Attachment: "x", Chain: "strict"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Remove(a, true); err == nil {
+		t.Error("the layer of a selected chain was removed")
+	}
+	if err := c.SetSelection(nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Remove(a, true); err != nil {
+		t.Error(err)
+	}
+}

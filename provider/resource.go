@@ -24,6 +24,9 @@ type resource struct {
 // a failure keeps the chain from being built. It is released with the chain.
 func Resource[T any](r *StartupRequest, name string, open func() (T, func() error, error)) (T, error) {
 	var zero T
+	if r.started {
+		return zero, fmt.Errorf("provider: resource %s: asked for after Startup of %s", name, r.layer)
+	}
 	all := r.build.resources
 	all.mu.Lock()
 	defer all.mu.Unlock()

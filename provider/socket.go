@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,11 +28,12 @@ type Socket struct {
 	verdict atomic.Pointer[Verdict]
 	failure atomic.Pointer[Failure]
 	closed  atomic.Bool // the base's close ran
+	opened  atomic.Bool // the base's edge has handed it up
 	handle  uint64
 
 	watch watchPoint // the base's watcher
 	mu    sync.Mutex
-	upper map[int]Watcher // watchers at storeys that replaced Watch, for Fail
+	upper map[int]*watchPoint // watchers at storeys that replaced Watch, for Fail
 }
 
 // Traffic counts what the base moved. Packets are datagrams; a stream counts none.
@@ -62,18 +65,21 @@ func (s *Socket) Fail(e wsa.Errno, reason string) {
 	if !s.failure.CompareAndSwap(nil, &Failure{e, reason}) {
 		return
 	}
-	const all = wsa.FD_READ | wsa.FD_WRITE | wsa.FD_ACCEPT | wsa.FD_CONNECT | wsa.FD_CLOSE
-	s.Wake(all)
+	s.Wake(everything)
 	s.mu.Lock()
-	upper := make([]Watcher, 0, len(s.upper))
-	for _, w := range s.upper {
-		upper = append(upper, w)
-	}
+	upper := slices.Collect(maps.Values(s.upper))
 	s.mu.Unlock()
 	for _, w := range upper {
-		w.Wake(s, all)
+		w.wake(s, everything)
 	}
 }
+
+// everything is what a failed socket shows.
+const everything = wsa.FD_READ | wsa.FD_WRITE | wsa.FD_ACCEPT | wsa.FD_CONNECT | wsa.FD_CLOSE | wsa.EvDrained | wsa.EvError
+
+// Opened reports whether the base has finished s: from then on its fields may
+// be read by whoever found it by its handle.
+func (s *Socket) Opened() bool { return s.opened.Load() }
 
 // Failure is what Fail was told, nil for a healthy socket.
 func (s *Socket) Failure() *Failure { return s.failure.Load() }
@@ -93,11 +99,7 @@ func (s *Socket) FailedReadiness(mask wsa.Events) (Readiness, bool) {
 	if f == nil {
 		return Readiness{}, false
 	}
-	return Readiness{
-		Events:  mask & (wsa.FD_READ | wsa.FD_WRITE | wsa.FD_ACCEPT | wsa.FD_CONNECT | wsa.FD_CLOSE | wsa.EvDrained),
-		Connect: f.Errno,
-		Close:   f.Errno,
-	}, true
+	return Readiness{Events: mask & everything, Connect: f.Errno, Close: f.Errno, Soft: f.Errno}, true
 }
 
 // Verdict is the last verdict of a deciding layer, nil if none was asked.
@@ -136,9 +138,12 @@ func (p *watchPoint) wake(s *Socket, hint wsa.Events) {
 // Slot is one storey's private place on every Socket of its chain.
 type Slot[T any] struct{ i int }
 
-// NewSlot reserves a Slot; only while Startup runs. A layer that does must
-// replace WSPSocket, WSPAccept and WSPJoinLeaf, where slots are filled.
+// NewSlot reserves a Slot; it panics once Startup has returned. A layer that has
+// one must replace WSPSocket, WSPAccept and WSPJoinLeaf, where slots are filled.
 func NewSlot[T any](r *StartupRequest) Slot[T] {
+	if r.started {
+		panic("provider: NewSlot after Startup of " + r.layer)
+	}
 	i := r.build.slots
 	r.build.slots++
 	r.usesSlots = true

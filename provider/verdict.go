@@ -66,8 +66,8 @@ type Verdict struct {
 	Pos    string // file:line:column of the rule, "" if it has none
 }
 
-// Denied reports a denial.
-func (v Verdict) Denied() bool { return v.Action == Deny }
+// Denied reports a denial, which any action but the first two is.
+func (v Verdict) Denied() bool { return v.Action > Allow }
 
 func (v Verdict) String() string {
 	s := v.Action.String()
@@ -136,6 +136,7 @@ func (c *Chain) Explain(f Facts, op Op) []Verdict {
 type deciding struct {
 	d     Decider
 	guard guard
+	on    OnFailure
 }
 
 func (d *deciding) decide(f Facts, op Op) (v Verdict) {
@@ -145,8 +146,11 @@ func (d *deciding) decide(f Facts, op Op) (v Verdict) {
 	defer d.failed(&v)
 	v = d.d.Decide(f, op)
 	v.Layer = d.guard.layer
-	if v.Denied() && v.Errno == 0 {
-		v.Errno = wsa.EACCES
+	if v.Denied() {
+		switch v.Errno {
+		case 0, wsa.EWOULDBLOCK, wsa.IO_PENDING, wsa.EINPROGRESS: // these mean "later", not "no"
+			v.Errno = wsa.EACCES
+		}
 	}
 	return v
 }
@@ -158,7 +162,7 @@ func (d *deciding) failed(v *Verdict) {
 	}
 	d.guard.report("Decide", nil, p)
 	*v = Verdict{Layer: d.guard.layer, Rule: "on_failure: open"}
-	if d.d.OnFailure() != FailOpen {
+	if d.on != FailOpen {
 		*v = Verdict{Action: Deny, Errno: wsa.EACCES, Layer: d.guard.layer, Rule: "on_failure: closed"}
 	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -314,6 +316,27 @@ func TestAuditTellsWhatHappened(t *testing.T) {
 	})
 }
 
+// A program whose device is taken away is ended: it was to run with a network.
+func TestDeviceDeleted(t *testing.T) {
+	need(t, "nsenter", "ip")
+	asUsers(t, func(t *testing.T, l *lab, u user) {
+		up := make(chan struct{})
+		l.serve(server4+":7004", func(c *net.TCPConn) { close(up); io.Copy(io.Discard, c) })
+		var stderr bytes.Buffer
+		cmd := l.command(t.Context(), u, "netnsd", "run", "--", "bash", "-c", "exec 3<>/dev/tcp/"+server4+"/7004; exec sleep 1002")
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-up
+		sh(t, fmt.Sprintf("nsenter --net=/proc/%d/ns/net ip link del tun0", l.find(t, "bash", "sleep")))
+		cmd.Wait()
+		if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(stderr.String(), "device was deleted") {
+			t.Errorf("%v\n%s", cmd.ProcessState, stderr.String())
+		}
+	})
+}
+
 // When netnsd is killed nothing that it started has a network any more, the
 // program's children neither.
 func TestKilled(t *testing.T) {
@@ -331,7 +354,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-accepted
-		pid := l.netnsd(t)
+		pid := l.find(t, "netnsd")
 		p, _ := os.FindProcess(pid)
 		p.Kill()
 		cmd.Wait()
@@ -353,17 +376,17 @@ func TestKilled(t *testing.T) {
 	})
 }
 
-// netnsd is the process of the lab's netnsd.
-func (l *lab) netnsd(t *testing.T) int {
+// find is the lab's process that executes one of the files.
+func (l *lab) find(t *testing.T, files ...string) int {
 	t.Helper()
 	for _, line := range l.processes() {
 		var pid int
 		fmt.Sscan(line, &pid)
 		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-		if filepath.Base(exe) == "netnsd" {
+		if slices.Contains(files, filepath.Base(exe)) {
 			return pid
 		}
 	}
-	t.Fatal("netnsd does not run")
+	t.Fatalf("none of %v runs; there are %q", files, l.processes())
 	return 0
 }

@@ -89,7 +89,8 @@ func join(host, port string) string {
 // underscore of service names).
 func isName(s string) bool {
 	s = strings.TrimSuffix(s, ".")
-	if len(s) > 253 {
+	last := s[strings.LastIndexByte(s, '.')+1:]
+	if len(s) > 253 || strings.Trim(last, "0123456789") == "" { // RFC 1123, 2.1: such a thing is an address
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {

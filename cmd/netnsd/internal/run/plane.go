@@ -154,7 +154,7 @@ func (p *plane) drainUnlessTold(ctx context.Context) {
 // streams counts the open connections and the bytes that they have moved.
 func (p *plane) streams() (open int, moved uint64) {
 	for s := range p.session.Sockets() {
-		if s.Info.MessageOriented() {
+		if s.Chain().Info.MessageOriented() {
 			continue
 		}
 		open++

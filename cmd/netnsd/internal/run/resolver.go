@@ -60,12 +60,17 @@ func (r *hostResolver) line(s string) {
 
 // ParseServer reads the ADDR[:PORT] of --dns.
 func ParseServer(s string) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return netip.AddrPortFrom(a, 53), nil
+	bare := s
+	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+		bare = strings.TrimSuffix(inner, "]")
 	}
-	ap, err := netip.ParseAddrPort(s)
+	a, err := netip.ParseAddr(bare)
+	ap := netip.AddrPortFrom(a, 53)
 	if err != nil {
-		return ap, fmt.Errorf("--dns %s: not an address: write 192.0.2.1, 192.0.2.1:5353, 2001:db8::1, [2001:db8::1]:5353 or off", s)
+		ap, err = netip.ParseAddrPort(s)
+	}
+	if err != nil || strings.ContainsAny(ap.Addr().Zone(), "[]%/ ") {
+		return netip.AddrPort{}, fmt.Errorf("--dns %s: not an address: write 192.0.2.1, 192.0.2.1:5353, 2001:db8::1, [2001:db8::1]:5353 or off", s)
 	}
 	return ap, nil
 }
