@@ -37,6 +37,9 @@ func (s *Session) Resolve(r *provider.SocketRequest) (*provider.Entry, provider.
 	return e, t, errno.Err()
 }
 
+// Generation is the catalog's: what Resolve said holds while it is the same.
+func (s *Session) Generation() uint64 { return s.cfg.Catalog.Snapshot().Generation }
+
 // Chain is the session's chain for entry id of the catalog, built if it is not
 // yet. It stays the session's: do not retire it. A chain that cannot be built is
 // a [provider.BuildError], and is tried again the next time.

@@ -88,6 +88,7 @@ func (f *Flow) TTL() uint8 { return f.ttl }
 
 // Canceled is closed when the attempt is known to be over: the program reset
 // it or began anew from the same port, the NIC went away, or the Stack closes.
+// The last two close it after Accept as well.
 // A program that merely stops waiting says nothing; Accept finds out.
 func (f *Flow) Canceled() <-chan struct{} { return f.canceled }
 

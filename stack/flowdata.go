@@ -244,6 +244,7 @@ func (f *Flow) Abort() { f.finish(nil, f.abort) }
 // fail aborts the flow with a cause that later calls return, and waits for a
 // lease to end.
 func (f *Flow) fail(cause error) {
+	f.cancel() // whoever serves the flow may be waiting for something else
 	f.finish(cause, f.abort)
 	f.mu.Lock()
 	for f.leased {

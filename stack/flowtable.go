@@ -170,7 +170,7 @@ func (t *flowTable) reset(key flowKey, seq uint32) {
 	}
 }
 
-// cancel ends an attempt that is not accepted.
+// cancel closes Canceled, and ends an attempt that is not accepted.
 func (f *Flow) cancel() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

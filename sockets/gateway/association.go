@@ -11,8 +11,8 @@ import (
 	"github.com/netnsd/netnsd/stack"
 )
 
-// associations are the datagram sockets of a gateway: one per guest source,
-// protocol and chain.
+// associations are the datagram sockets of a gateway: one per NIC, guest
+// source, protocol and chain.
 type associations struct {
 	g *Gateway
 
@@ -22,17 +22,24 @@ type associations struct {
 	recent *list.List // of *association, the most lately used first
 }
 
-// assocKey names an association. For ping the port is the echo identifier.
+// assocKey names an association. For ping the port is the echo identifier. The
+// chain is the built one: after a change of the catalog what is new goes
+// through the new chain, though the entry be the same.
 type assocKey struct {
+	nic      *stack.NIC
 	src      netip.AddrPort
 	protocol int32
 	family   int32
-	entry    provider.CatalogID
+	chain    *provider.Chain
 }
 
+// flowKey is a guest source and destination, as resolved in one generation of
+// the catalog.
 type flowKey struct {
-	src, dst netip.AddrPort
-	protocol int32
+	nic        *stack.NIC
+	src, dst   netip.AddrPort
+	protocol   int32
+	generation uint64
 }
 
 func newAssociations(g *Gateway) *associations {
@@ -40,47 +47,87 @@ func newAssociations(g *Gateway) *associations {
 }
 
 // find is the association that carries src to dst, made if there is none.
-// Resolve runs for every new pair.
+// Resolve runs for every new pair, and outside the lock, as it may build a chain.
 func (all *associations) find(nic *stack.NIC, src, dst netip.AddrPort, protocol int32) (*association, wsa.Errno) {
-	flow := flowKey{src, dst, protocol}
+	flow := flowKey{nic, src, dst, protocol, all.g.cfg.Session.Generation()}
 	all.mu.Lock()
-	defer all.mu.Unlock()
-	if a := all.byFlow[flow]; a != nil {
-		all.recent.MoveToFront(a.place)
+	a := all.byFlow[flow]
+	if a != nil {
+		all.touch(a)
+	}
+	all.mu.Unlock()
+	if a != nil {
 		return a, 0
 	}
-	a, e := all.resolve(nic, src, dst, protocol)
+	key, r, e := all.resolve(flow)
 	if e != 0 {
 		return nil, e
 	}
-	if len(a.flows) < all.g.cfg.Limits.Peers {
-		all.byFlow[flow] = a
-		a.flows = append(a.flows, flow)
+	all.mu.Lock()
+	a = all.byKey[key]
+	if a != nil {
+		all.remember(a, flow)
 	}
-	return a, 0
+	all.mu.Unlock()
+	if a != nil {
+		return a, 0
+	}
+	return all.open(key, flow, r)
 }
 
-func (all *associations) resolve(nic *stack.NIC, src, dst netip.AddrPort, protocol int32) (*association, wsa.Errno) {
+func (all *associations) touch(a *association) {
+	all.recent.MoveToFront(a.place)
+	a.used.Store(since(a.born))
+}
+
+// remember makes the next datagram of flow find a at once.
+func (all *associations) remember(a *association, flow flowKey) {
+	all.touch(a)
+	if len(a.flows) >= all.g.cfg.Limits.Peers {
+		delete(all.byFlow, a.flows[0])
+		a.flows = a.flows[1:]
+	}
+	all.byFlow[flow] = a
+	a.flows = append(a.flows, flow)
+}
+
+func (all *associations) resolve(flow flowKey) (assocKey, *provider.SocketRequest, wsa.Errno) {
 	r := &provider.SocketRequest{
-		AF: family(dst.Addr()), Type: wsa.SOCK_DGRAM, Protocol: protocol,
-		Flags: wsa.WSA_FLAG_OVERLAPPED, Origin: all.g.origin(src, dst),
+		AF: family(flow.dst.Addr()), Type: wsa.SOCK_DGRAM, Protocol: flow.protocol,
+		Flags: wsa.WSA_FLAG_OVERLAPPED, Origin: all.g.origin(flow.src, flow.dst),
 	}
 	entry, _, err := all.g.cfg.Session.Resolve(r)
 	if err != nil {
-		return nil, codeOf(err)
+		return assocKey{}, nil, codeOf(err)
 	}
-	key := assocKey{src, protocol, r.AF, entry.Info.CatalogEntryID}
-	if a := all.byKey[key]; a != nil {
-		all.recent.MoveToFront(a.place)
-		return a, 0
+	chain, err := all.g.cfg.Session.Chain(entry.Info.CatalogEntryID)
+	if err != nil {
+		return assocKey{}, nil, codeOf(err)
 	}
+	// The socket serves many destinations: each send names its own, and the
+	// socket's facts name none.
+	o := *r.Origin
+	o.Destination = provider.Addr{}
+	r.Info, r.Origin = &chain.Info, &o
+	return assocKey{flow.nic, flow.src, flow.protocol, r.AF, chain}, r, 0
+}
+
+func (all *associations) open(key assocKey, flow flowKey, r *provider.SocketRequest) (*association, wsa.Errno) {
 	if !all.g.enter() {
 		return nil, wsa.ENETDOWN
 	}
-	s, err := all.g.cfg.Session.Socket(r)
-	if err != nil {
+	s, e := key.chain.Table.WSPSocket(r)
+	if e != 0 {
 		all.g.running.Done()
-		return nil, codeOf(err)
+		return nil, e
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if a := all.byKey[key]; a != nil { // another reader was faster
+		key.chain.Table.WSPCloseSocket(s, provider.CloseAbort)
+		all.g.running.Done()
+		all.remember(a, flow)
+		return a, 0
 	}
 	for len(all.byKey) >= all.g.cfg.Limits.Datagram {
 		oldest := all.recent.Back().Value.(*association)
@@ -88,9 +135,10 @@ func (all *associations) resolve(nic *stack.NIC, src, dst netip.AddrPort, protoc
 		oldest.bell.ring()
 		all.g.UDPEvicted.Add(1)
 	}
-	a := newAssociation(all.g, nic, key, s)
+	a := newAssociation(all.g, key, s)
 	a.place = all.recent.PushFront(a)
 	all.byKey[key] = a
+	all.remember(a, flow)
 	go a.run()
 	return a, 0
 }
@@ -102,7 +150,9 @@ func (all *associations) forget(a *association) {
 	}
 	delete(all.byKey, a.key)
 	for _, f := range a.flows {
-		delete(all.byFlow, f)
+		if all.byFlow[f] == a {
+			delete(all.byFlow, f)
+		}
 	}
 	all.recent.Remove(a.place)
 	a.forgotten.Store(true)

@@ -35,12 +35,12 @@ type DNS struct {
 	Upstreams []netip.AddrPort // asked in this order
 }
 
-// Limits bound what one attachment can make us hold. Zero is the default.
+// Limits bound what one attachment can make us hold. Zero, or less, is the default.
 type Limits struct {
-	Datagram  int           // guest sources with a datagram socket open; 4096. Beyond: the oldest idle one goes
-	Peers     int           // destinations remembered per such socket; 1024. Beyond: the datagram is dropped
-	Queries   int           // DNS queries in flight; 256. Beyond: the query is dropped
-	Names     int           // addresses whose names are kept; 65536. Beyond: those that end first go
+	Datagram  int           // guest sources with a datagram socket open; 4096. Beyond: the least lately used goes
+	Peers     int           // destinations remembered per such socket; 256. Beyond: the least lately used goes
+	Queries   int           // DNS queries in flight, and connections to the service; 256 each. Beyond: dropped, reset
+	Names     int           // names kept for addresses; 65536. Beyond: those that end first go
 	Idle      time.Duration // of a datagram socket; 120 s (RFC 4787, 4.3)
 	IdleDNS   time.Duration // after an answer from port 53; 10 s
 	HalfClose time.Duration // of a connection of which one side has ended; 2 h
@@ -48,16 +48,16 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	def := func(p *int, v int) {
-		if *p == 0 {
+		if *p <= 0 {
 			*p = v
 		}
 	}
 	def(&l.Datagram, 4096)
-	def(&l.Peers, 1024)
+	def(&l.Peers, 256)
 	def(&l.Queries, 256)
 	def(&l.Names, 65536)
 	dur := func(p *time.Duration, v time.Duration) {
-		if *p == 0 {
+		if *p <= 0 {
 			*p = v
 		}
 	}

@@ -15,7 +15,6 @@ type Counters struct {
 	UDPDenied       atomic.Uint64
 	UDPUnasked      atomic.Uint64 // from an address that no allowed send has named
 	UDPFull         atomic.Uint64 // the host's socket took no more
-	UDPPeers        atomic.Uint64 // Limits.Peers reached
 	UDPEvicted      atomic.Uint64 // Limits.Datagram reached
 	UDPErrors       atomic.Uint64 // ICMP errors passed on
 	Pings           atomic.Uint64
@@ -25,5 +24,6 @@ type Counters struct {
 	DNSDenied       atomic.Uint64
 	DNSFailed       atomic.Uint64 // no upstream answered
 	DNSBusy         atomic.Uint64 // Limits.Queries reached
+	DNSRefused      atomic.Uint64 // not a plain query: another opcode, several questions
 	DNSMalformed    atomic.Uint64
 }

@@ -17,7 +17,6 @@ import (
 // the NIC's readers.
 type association struct {
 	g     *Gateway
-	nic   *stack.NIC
 	key   assocKey
 	s     *provider.Socket
 	t     *provider.ProcTable
@@ -25,6 +24,7 @@ type association struct {
 	born  time.Time
 	flows []flowKey     // guarded by associations.mu, as is
 	place *list.Element // its place in associations.recent
+	peers *peers
 
 	used      atomic.Int64 // nanoseconds after born
 	dns       atomic.Bool  // the last that came was a DNS answer
@@ -34,40 +34,29 @@ type association struct {
 	closed bool
 	out    provider.Msg
 
-	peersMu sync.Mutex
-	peers   map[netip.AddrPort]peer
-	hosts   map[netip.Addr]struct{} // addresses that an allowed send has named
-
 	in provider.Msg
 }
 
-// peer is a destination: what the guest knows it as, and a packet to quote in
-// an ICMP error.
-type peer struct {
-	quote stack.Quote
-}
-
-func newAssociation(g *Gateway, nic *stack.NIC, key assocKey, s *provider.Socket) *association {
+func newAssociation(g *Gateway, key assocKey, s *provider.Socket) *association {
 	a := &association{
-		g: g, nic: nic, key: key, s: s, t: &s.Chain().Table, bell: newBell(), born: time.Now(),
-		peers: make(map[netip.AddrPort]peer), hosts: make(map[netip.Addr]struct{}),
+		g: g, key: key, s: s, t: &s.Chain().Table, bell: newBell(), born: time.Now(),
+		peers: newPeers(g.cfg.Limits.Peers),
 	}
 	a.t.Watch(s, a.bell, wsa.FD_READ|wsa.FD_CLOSE|wsa.EvError)
 	return a
 }
 
+// errClosing: the association ended between find and send; find again.
+const errClosing = wsa.ESHUTDOWN
+
 // send hands one datagram to the chain. The answer is a code for the program's
-// wire: EWOULDBLOCK is a full socket, which a network answers with loss.
-func (a *association) send(dst netip.AddrPort, data [][]byte, quote func() stack.Quote) wsa.Errno {
+// wire: EWOULDBLOCK is a full socket, which a network answers with loss. The
+// guest knows the destination as as.
+func (a *association) send(dst netip.AddrPort, as netip.Addr, data [][]byte, quote func() stack.Quote) wsa.Errno {
 	a.sendMu.Lock()
 	defer a.sendMu.Unlock()
 	if a.closed {
-		return wsa.EWOULDBLOCK
-	}
-	a.used.Store(since(a.born))
-	if !a.remembers(dst) && a.full() {
-		a.g.UDPPeers.Add(1)
-		return wsa.EWOULDBLOCK
+		return errClosing
 	}
 	if len(data) == 0 {
 		data = empty
@@ -76,42 +65,13 @@ func (a *association) send(dst netip.AddrPort, data [][]byte, quote func() stack
 	_, e := a.t.WSPSendTo(a.s, &a.out)
 	a.out.Buffers = nil
 	if e == 0 {
-		a.remember(dst, quote)
+		a.peers.spokenTo(dst, as, quote)
 	}
 	return e
 }
 
 // empty is the buffer of a datagram without payload: a Msg has at least one.
 var empty = [][]byte{{}}
-
-func (a *association) remembers(dst netip.AddrPort) bool {
-	a.peersMu.Lock()
-	defer a.peersMu.Unlock()
-	_, ok := a.peers[dst]
-	return ok
-}
-
-func (a *association) full() bool {
-	a.peersMu.Lock()
-	defer a.peersMu.Unlock()
-	return len(a.peers) >= a.g.cfg.Limits.Peers
-}
-
-func (a *association) remember(dst netip.AddrPort, quote func() stack.Quote) {
-	a.peersMu.Lock()
-	defer a.peersMu.Unlock()
-	if _, ok := a.peers[dst]; !ok {
-		a.peers[dst] = peer{quote()}
-		a.hosts[dst.Addr()] = struct{}{}
-	}
-}
-
-func (a *association) asked(from netip.Addr) bool {
-	a.peersMu.Lock()
-	defer a.peersMu.Unlock()
-	_, ok := a.hosts[from]
-	return ok
-}
 
 // receiveBuffers hold the largest datagram; one is taken only while a socket is drained.
 var receiveBuffers = sync.Pool{New: func() any { b := make([]byte, 65536); return &b }}
@@ -123,9 +83,13 @@ func (a *association) run() {
 	defer a.close()
 	timer := time.NewTimer(a.g.cfg.Limits.Idle)
 	defer timer.Stop()
-	for !a.forgotten.Load() {
-		if !a.drain() {
+	for !a.forgotten.Load() && a.g.ctx.Err() == nil {
+		more, alive := a.drain()
+		if !alive {
 			return
+		}
+		if more {
+			continue
 		}
 		last := a.used.Load()
 		timer.Reset(a.untilIdle(last))
@@ -136,7 +100,6 @@ func (a *association) run() {
 				return
 			}
 		case <-a.g.ctx.Done():
-			return
 		}
 	}
 }
@@ -149,26 +112,34 @@ func (a *association) untilIdle(last int64) time.Duration {
 	return time.Duration(last) + life - time.Since(a.born)
 }
 
-// drain passes on all that is queued; false when the socket is dead.
-func (a *association) drain() bool {
+// batch is how many datagrams are passed on before run looks whether it is to end.
+const batch = 64
+
+// drain passes on what is queued, up to a batch; more says that there may be
+// more, alive is false when the socket is dead.
+func (a *association) drain() (more, alive bool) {
 	p := receiveBuffers.Get().(*[]byte)
 	defer receiveBuffers.Put(p)
 	a.in.Buffers = append(a.in.Buffers[:0], *p)
 	defer func() { a.in.Buffers[0] = nil }()
-	for {
+	for range batch {
 		a.in.Flags, a.in.Addr = 0, provider.Addr{}
 		n, e := a.t.WSPRecvFrom(a.s, &a.in)
-		switch {
-		case e == wsa.EWOULDBLOCK || e == wsa.EINVAL: // EINVAL: not bound yet, as nothing was sent
-			return true
-		case e == 0 || e == wsa.EMSGSIZE && n > 0:
+		switch e {
+		case 0, wsa.EMSGSIZE:
 			a.deliver(a.in.Addr.AddrPort, (*p)[:n])
-		case a.s.Failed() != 0 || !a.in.Addr.IsValid():
-			return a.s.Failed() == 0 && e != wsa.ENETDOWN && e != wsa.ENOTSOCK && e != wsa.ESHUTDOWN
+		case wsa.EWOULDBLOCK, wsa.EINVAL: // EINVAL: not bound yet, as nothing was sent
+			return false, true
+		case wsa.ENETDOWN, wsa.ENOTSOCK, wsa.ESHUTDOWN:
+			return false, false
 		default:
+			if a.s.Failed() != 0 {
+				return false, false
+			}
 			a.complain(a.in.Addr.AddrPort, e)
 		}
 	}
+	return true, true
 }
 
 func unmap(ap netip.AddrPort) netip.AddrPort {
@@ -177,37 +148,32 @@ func unmap(ap netip.AddrPort) netip.AddrPort {
 
 func (a *association) deliver(from netip.AddrPort, data []byte) {
 	from = unmap(from)
-	if !a.asked(from.Addr()) {
+	as, ok := a.peers.known(from.Addr())
+	if !ok {
 		a.g.UDPUnasked.Add(1)
 		return
 	}
 	a.used.Store(since(a.born))
 	if a.key.protocol != wsa.IPPROTO_UDP {
-		a.echoed(from.Addr(), data)
+		a.echoed(as, data)
 		return
 	}
 	a.dns.Store(from.Port() == 53)
 	a.g.UDPReceived.Add(1)
-	a.nic.SendDatagram(a.g.guest(from), a.key.src, data, 0)
+	a.key.nic.SendDatagram(netip.AddrPortFrom(as, from.Port()), a.key.src, data, 0)
 }
 
-// complain passes an ICMP error that the host received on to the program.
+// complain passes an ICMP error that the host received on to the program. A
+// base that cannot tell whose it was gives no address; it is not passed on.
 func (a *association) complain(to netip.AddrPort, e wsa.Errno) {
 	to = unmap(to)
-	a.peersMu.Lock()
-	p, ok := a.peers[to]
-	if !ok { // ping sockets name no port
-		for at, known := range a.peers {
-			if at.Addr() == to.Addr() && a.key.protocol != wsa.IPPROTO_UDP {
-				p, ok = known, true
-				break
-			}
-		}
+	if a.key.protocol != wsa.IPPROTO_UDP {
+		to = netip.AddrPortFrom(to.Addr(), 0)
 	}
-	a.peersMu.Unlock()
+	quote, ok := a.peers.quote(to)
 	if t := fateOf(e); ok && !t.silent {
 		a.g.UDPErrors.Add(1)
-		a.nic.SendUnreachable(p.quote, t.unreachable)
+		a.key.nic.SendUnreachable(quote, t.unreachable)
 	}
 }
 

@@ -148,14 +148,14 @@ func TestDNSForwardsAndRemembers(t *testing.T) {
 		return []dnsmessage.Message{reply(q, "192.0.2.7", 60)}
 	})
 	g := newTestGateway(t, only{".example.test"}, Config{DNS: DNS{Upstreams: []netip.AddrPort{up}}})
-	m := unpack(t, g.dns.answer(query(t, "WWW.Example.Test.", dnsmessage.TypeA), "udp", guest, service))
+	m := unpack(t, g.dns.answer(context.Background(), query(t, "WWW.Example.Test.", dnsmessage.TypeA), "udp", guest, service))
 	if m.RCode != dnsmessage.RCodeSuccess || len(m.Answers) != 1 || m.ID != 4711 {
 		t.Fatalf("answer %+v", m)
 	}
 	if got := g.names.NamesOf(netip.MustParseAddr("192.0.2.7")); !slices.Equal(got, []string{"www.example.test"}) {
 		t.Errorf("names kept: %v", got)
 	}
-	g.dns.answer(query(t, "www.example.test.", dnsmessage.TypeAAAA), "udp", guest, service)
+	g.dns.answer(context.Background(), query(t, "www.example.test.", dnsmessage.TypeAAAA), "udp", guest, service)
 	if got := g.names.NamesOf(netip.MustParseAddr("2001:db8::7")); !slices.Equal(got, []string{"www.example.test"}) {
 		t.Errorf("names kept: %v", got)
 	}
@@ -165,7 +165,7 @@ func TestDNSDenied(t *testing.T) {
 	var asked atomic.Int32
 	up := upstream(t, func(q dnsmessage.Message) []dnsmessage.Message { asked.Add(1); return nil })
 	g := newTestGateway(t, only{".example.test"}, Config{DNS: DNS{Upstreams: []netip.AddrPort{up}}})
-	m := unpack(t, g.dns.answer(query(t, "evil.test.", dnsmessage.TypeA), "udp", guest, service))
+	m := unpack(t, g.dns.answer(context.Background(), query(t, "evil.test.", dnsmessage.TypeA), "udp", guest, service))
 	if m.RCode != dnsmessage.RCodeNameError || len(m.Questions) != 1 {
 		t.Errorf("answer %+v, want NXDOMAIN", m)
 	}
@@ -187,9 +187,72 @@ func TestDNSKeepsOnlyTheNameAsked(t *testing.T) {
 		return []dnsmessage.Message{m}
 	})
 	g := newTestGateway(t, nil, Config{DNS: DNS{Upstreams: []netip.AddrPort{up}}})
-	g.dns.answer(query(t, "evil.test.", dnsmessage.TypeA), "udp", guest, service)
+	g.dns.answer(context.Background(), query(t, "evil.test.", dnsmessage.TypeA), "udp", guest, service)
 	if got := g.names.NamesOf(netip.MustParseAddr("192.0.2.66")); !slices.Equal(got, []string{"evil.test"}) {
 		t.Errorf("names kept: %v", got)
+	}
+}
+
+// Nothing goes out that was not looked at.
+func TestDNSOnlyTheQuestionGoesOut(t *testing.T) {
+	got := make(chan dnsmessage.Message, 8)
+	up := upstream(t, func(q dnsmessage.Message) []dnsmessage.Message {
+		got <- q
+		return []dnsmessage.Message{reply(q, "192.0.2.7", 60)}
+	})
+	g := newTestGateway(t, only{".example.test"}, Config{DNS: DNS{Upstreams: []netip.AddrPort{up}}})
+	two := dnsmessage.Message{Header: dnsmessage.Header{ID: 1}, Questions: []dnsmessage.Question{
+		{Name: dnsmessage.MustNewName("a.example.test."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET},
+		{Name: dnsmessage.MustNewName("secret.evil.test."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET},
+	}}
+	update := dnsmessage.Message{Header: dnsmessage.Header{ID: 1, OpCode: 5}, Questions: two.Questions[:1]}
+	for want, m := range map[dnsmessage.RCode]dnsmessage.Message{dnsmessage.RCodeFormatError: two, dnsmessage.RCodeNotImplemented: update} {
+		b, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := unpack(t, g.dns.answer(context.Background(), b, "udp", guest, service)); a.RCode != want {
+			t.Errorf("answered with %v, want %v", a.RCode, want)
+		}
+	}
+	if len(got) != 0 {
+		t.Fatalf("%+v went out", <-got)
+	}
+	// Bytes behind the message, and other records than EDNS, stay here.
+	m := dnsmessage.Message{Header: dnsmessage.Header{ID: 2}, Questions: two.Questions[:1], Additionals: []dnsmessage.Resource{
+		{Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName("."), Class: 4096}, Body: &dnsmessage.OPTResource{}},
+		{Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName("x."), Class: dnsmessage.ClassINET}, Body: &dnsmessage.TXTResource{TXT: []string{"secret"}}},
+	}}
+	b, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.dns.answer(context.Background(), append(b, "secret"...), "udp", guest, service)
+	if q := <-got; len(q.Questions) != 1 || len(q.Additionals) != 1 || q.Additionals[0].Header.Type != dnsmessage.TypeOPT {
+		t.Errorf("%+v went out", q)
+	}
+}
+
+// A name that its owner points at the host's own addresses opens none of them.
+func TestDNSRebinding(t *testing.T) {
+	for _, ip := range []string{"127.0.0.1", "0.0.0.0", "::1", "10.0.2.2", "169.254.169.254", "64:ff9b::7f00:1"} {
+		up := upstream(t, func(q dnsmessage.Message) []dnsmessage.Message { return []dnsmessage.Message{reply(q, ip, 60)} })
+		g := newTestGateway(t, only{".example.test"}, Config{HostLoopback: true, Addrs: []netip.Addr{netip.MustParseAddr("10.0.2.2")}, DNS: DNS{Upstreams: []netip.AddrPort{up}}})
+		typ := dnsmessage.TypeA
+		if netip.MustParseAddr(ip).Is6() {
+			typ = dnsmessage.TypeAAAA
+		}
+		g.dns.answer(context.Background(), query(t, "evil.example.test.", typ), "udp", guest, service)
+		if got := g.names.NamesOf(netip.MustParseAddr(ip)); got != nil {
+			t.Errorf("%s was given the names %v", ip, got)
+		}
+	}
+}
+
+// Unicode has letters that fold to ASCII ones; DNS has not.
+func TestDNSNamesFoldASCIIOnly(t *testing.T) {
+	if got := canonical(dnsmessage.MustNewName("\u212Aernel.Org.")); got != "\u212Aernel.org" {
+		t.Errorf("canonical: %q", got)
 	}
 }
 
@@ -203,7 +266,7 @@ func TestDNSForgedAnswers(t *testing.T) {
 		return []dnsmessage.Message{wrongID, wrongName, notAnswer, reply(q, "192.0.2.4", 60)}
 	})
 	g := newTestGateway(t, nil, Config{DNS: DNS{Upstreams: []netip.AddrPort{up}}})
-	m := unpack(t, g.dns.answer(query(t, "a.test.", dnsmessage.TypeA), "udp", guest, service))
+	m := unpack(t, g.dns.answer(context.Background(), query(t, "a.test.", dnsmessage.TypeA), "udp", guest, service))
 	if a, ok := m.Answers[0].Body.(*dnsmessage.AResource); !ok || a.A != [4]byte{192, 0, 2, 4} {
 		t.Errorf("answer %+v", m.Answers)
 	}
@@ -217,7 +280,7 @@ func TestDNSNoUpstream(t *testing.T) {
 	addr := netip.MustParseAddrPort(dead.LocalAddr().String())
 	dead.Close() // connected UDP: refused at once, no time-out
 	g := newTestGateway(t, nil, Config{DNS: DNS{Upstreams: []netip.AddrPort{addr}}})
-	m := unpack(t, g.dns.answer(query(t, "a.test.", dnsmessage.TypeA), "udp", guest, service))
+	m := unpack(t, g.dns.answer(context.Background(), query(t, "a.test.", dnsmessage.TypeA), "udp", guest, service))
 	if m.RCode != dnsmessage.RCodeServerFailure || g.DNSFailed.Load() != 1 {
 		t.Errorf("answer %+v, want SERVFAIL", m)
 	}
@@ -226,12 +289,12 @@ func TestDNSNoUpstream(t *testing.T) {
 func TestDNSMalformed(t *testing.T) {
 	g := newTestGateway(t, nil, Config{})
 	for _, q := range [][]byte{nil, {1}, make([]byte, 11), {0, 1, 0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0}} {
-		if a := g.dns.answer(q, "udp", guest, service); a != nil {
+		if a := g.dns.answer(context.Background(), q, "udp", guest, service); a != nil {
 			t.Errorf("%x was answered with %x", q, a)
 		}
 	}
 	// A header that promises a question that is not there: FORMERR, as RFC 1035 has it.
-	m := unpack(t, g.dns.answer([]byte{0, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "udp", guest, service))
+	m := unpack(t, g.dns.answer(context.Background(), []byte{0, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "udp", guest, service))
 	if m.RCode != dnsmessage.RCodeFormatError || m.ID != 9 {
 		t.Errorf("answer %+v, want FORMERR", m)
 	}
@@ -245,7 +308,7 @@ func TestCloseEndsQueries(t *testing.T) {
 	began := make(chan struct{})
 	go func() {
 		close(began)
-		g.dns.answer(query(t, "a.test.", dnsmessage.TypeA), "udp", guest, service)
+		g.dns.answer(context.Background(), query(t, "a.test.", dnsmessage.TypeA), "udp", guest, service)
 		cancel()
 	}()
 	<-began
@@ -269,7 +332,7 @@ func FuzzDNS(f *testing.F) {
 	g := newTestGateway(f, only{".example.test"}, Config{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// As a query: an answer is a response with the query's id, or nothing.
-		if a := g.dns.answer(b, "udp", guest, service); a != nil {
+		if a := g.dns.answer(context.Background(), b, "udp", guest, service); a != nil {
 			if len(a) < 12 || a[0] != b[0] || a[1] != b[1] || a[2]&0x80 == 0 {
 				t.Errorf("query %x was answered with %x", b, a)
 			}
@@ -277,10 +340,13 @@ func FuzzDNS(f *testing.F) {
 		// As an answer: nothing but what was asked for is learnt, within bounds.
 		g.dns.learn(b, "asked.test")
 		for ip, all := range g.names.byAddr {
-			for _, n := range all {
-				if n.name != "asked.test" {
-					t.Errorf("%v was given the name %q", ip, n.name)
+			for _, n := range all.list {
+				if n != "asked.test" {
+					t.Errorf("%v was given the name %q", ip, n)
 				}
+			}
+			if closed(ip) {
+				t.Errorf("%v, the host's own, was given a name", ip)
 			}
 		}
 		if len(g.names.ends) > g.cfg.Limits.Names {

@@ -32,13 +32,17 @@
 // deciding layers as OpLookup, forwarded to the upstreams by sockets of our
 // own, which no chain sees, and the answers' names are kept for this attachment
 // while they live, so that a rule on a name holds for the connect that follows.
+// A query is packed anew of what was looked at: one question, EDNS, nothing
+// else. The chain asked is that of a stream without a destination, so a selection
+// by destination does not choose who judges a lookup.
 //
 // # Our own addresses
 //
 // The link's own addresses stand for the host's loopback if HostLoopback says
-// so, and are refused else; so are 127/8, ::1 and the unspecified addresses,
-// which the kernel takes for loopback too. What a layer sees is where the
-// connection really goes: 127.0.0.1, not the gateway's address.
+// so, and are refused else; so are 127/8, ::1, the unspecified addresses, which
+// the kernel takes for loopback too, their NAT64 forms, and multicast and
+// broadcast, which would be the host's. What a layer sees is where the connection
+// really goes: 127.0.0.1, not the gateway's address.
 //
 // All of it is bounded: each limit is a field of [Limits] with its counter.
 package gateway

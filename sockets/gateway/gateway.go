@@ -36,6 +36,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, errNoSession
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
+	cfg.Addrs, cfg.DNS.Addrs = unmapped(cfg.Addrs), unmapped(cfg.DNS.Addrs)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -56,6 +57,14 @@ func (g *Gateway) Close() error {
 	g.cancel()
 	g.running.Wait()
 	return nil
+}
+
+func unmapped(addrs []netip.Addr) []netip.Addr {
+	plain := make([]netip.Addr, len(addrs))
+	for i, a := range addrs {
+		plain[i] = a.Unmap()
+	}
+	return plain
 }
 
 // enter counts a flow among what Close waits for; false once it has begun.
@@ -84,7 +93,8 @@ func (g *Gateway) origin(src, dst netip.AddrPort) *provider.Origin {
 }
 
 // target is where a flow to dst really goes. EACCES: it would reach the host's
-// loopback, which is not open to this attachment.
+// loopback, which is not open to this attachment, or a group of the host's
+// networks, which no connection of ours stands for.
 func (g *Gateway) target(dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
 	ip := dst.Addr().Unmap()
 	if slices.Contains(g.cfg.Addrs, ip) {
@@ -93,12 +103,29 @@ func (g *Gateway) target(dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
 		}
 		return netip.AddrPortFrom(loopback(ip), dst.Port()), 0
 	}
-	// The kernel connects an unspecified address to its loopback.
-	if ip.IsLoopback() || ip.IsUnspecified() {
+	if closed(ip) || closed(embedded(ip)) {
 		return dst, wsa.EACCES
 	}
 	return netip.AddrPortFrom(ip, dst.Port()), 0
 }
+
+// closed addresses are the host's own affair. The kernel connects an
+// unspecified address to its loopback.
+func closed(ip netip.Addr) bool {
+	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// embedded is the IPv4 address in a NAT64 address (RFC 6052, 2.1), which a
+// translator in the host's network would send on to it; else ip.
+func embedded(ip netip.Addr) netip.Addr {
+	if nat64.Contains(ip) {
+		b := ip.As16()
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return ip
+}
+
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
 // chain is the one that a socket of o would take.
 func (g *Gateway) chain(o *provider.Origin, typ, protocol int32) (*provider.Chain, error) {
@@ -123,19 +150,6 @@ func (g *Gateway) refused(src, dst netip.AddrPort, typ, protocol int32, e wsa.Er
 	}
 	f := provider.Facts{Origin: o, Type: typ, Protocol: protocol, Remote: o.Destination}
 	c.Witness(f, provider.OpConnect, provider.Verdict{Action: provider.Deny, Errno: e, Layer: "gateway", Rule: "no host loopback"})
-}
-
-// guest is the address that the program knows a peer of ours under.
-func (g *Gateway) guest(peer netip.AddrPort) netip.AddrPort {
-	ip := peer.Addr().Unmap()
-	if g.cfg.HostLoopback && ip.IsLoopback() {
-		for _, own := range g.cfg.Addrs {
-			if own.Is4() == ip.Is4() {
-				return netip.AddrPortFrom(own, peer.Port())
-			}
-		}
-	}
-	return netip.AddrPortFrom(ip, peer.Port())
 }
 
 func loopback(like netip.Addr) netip.Addr {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"container/heap"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,24 +16,32 @@ const (
 	maxNameLife = time.Hour
 )
 
+// maxNamesPerAddr bounds what a wildcard zone can hang on one address. A
+// content network's address has a few names; the newest are kept.
+const maxNamesPerAddr = 32
+
 // names remembers which names DNS answers gave for an address, to one
 // attachment, while they live. It is a provider.NameSource. Safe for concurrent use.
 type names struct {
 	max int
 	now func() time.Time
 
-	mu     sync.Mutex
-	byAddr map[netip.Addr][]named
+	mu     sync.RWMutex
+	byAddr map[netip.Addr]*addrNames
 	ends   nameHeap // what ends first, first
+	count  int
 }
 
-type named struct {
-	name string
-	ends time.Time
+// addrNames are the names of one address, oldest first. list is what NamesOf
+// hands out; it is replaced, not changed.
+type addrNames struct {
+	list []string
+	ends []time.Time
+	next time.Time // the first of ends
 }
 
 func newNames(max int) *names {
-	return &names{max: max, now: time.Now, byAddr: make(map[netip.Addr][]named)}
+	return &names{max: max, now: time.Now, byAddr: make(map[netip.Addr]*addrNames)}
 }
 
 // learn keeps name for ip for ttl, within the bounds above.
@@ -43,77 +52,111 @@ func (n *names) learn(ip netip.Addr, name string, ttl time.Duration) {
 	now := n.now()
 	ends := now.Add(min(max(ttl, minNameLife), maxNameLife))
 	n.expire(now)
-	all := n.byAddr[ip]
-	for i := range all {
-		if all[i].name == name {
-			all[i].ends = later(all[i].ends, ends)
-			return
-		}
-	}
 	for len(n.ends) >= n.max {
-		n.drop(heap.Pop(&n.ends).(nameEnd))
-		all = n.byAddr[ip]
+		n.evict()
 	}
-	n.byAddr[ip] = append(all[:len(all):len(all)], named{name, ends})
+	a := n.byAddr[ip]
+	if a == nil {
+		a = new(addrNames)
+		n.byAddr[ip] = a
+	}
+	if i := slices.Index(a.list, name); i >= 0 {
+		if ends.After(a.ends[i]) {
+			a.ends[i] = ends // its place in the heap is corrected when that comes up
+			a.next = slices.MinFunc(a.ends, time.Time.Compare)
+		}
+		return
+	}
+	if len(a.list) >= maxNamesPerAddr {
+		n.remove(a, 0)
+	}
+	a.list = append(slices.Clip(a.list), name)
+	a.ends = append(a.ends, ends)
+	a.next = slices.MinFunc(a.ends, time.Time.Compare)
+	n.count++
 	heap.Push(&n.ends, nameEnd{ip, name, ends})
 }
 
-// NamesOf are the living names of ip.
+// NamesOf are the living names of ip. It allocates only where one of them has
+// ended and nobody has learnt anything since.
 func (n *names) NamesOf(ip netip.Addr) []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	a := n.byAddr[ip.Unmap()]
+	if a == nil {
+		return nil
+	}
 	now := n.now()
+	if now.Before(a.next) {
+		return a.list
+	}
 	var live []string
-	for _, d := range n.byAddr[ip.Unmap()] {
-		if now.Before(d.ends) {
-			live = append(live, d.name)
+	for i, name := range a.list {
+		if now.Before(a.ends[i]) {
+			live = append(live, name)
 		}
 	}
 	return live
 }
 
-// expire drops what has ended. An entry whose life was prolonged goes back.
+// expire drops what has ended. A name whose life was prolonged goes back.
 func (n *names) expire(now time.Time) {
 	for len(n.ends) > 0 && !now.Before(n.ends[0].ends) {
 		e := heap.Pop(&n.ends).(nameEnd)
-		if ends, ok := n.endOf(e); ok && now.Before(ends) {
-			e.ends = ends
-			heap.Push(&n.ends, e)
+		a := n.byAddr[e.ip]
+		if a == nil {
 			continue
 		}
-		n.drop(e)
-	}
-}
-
-func (n *names) endOf(e nameEnd) (time.Time, bool) {
-	for _, d := range n.byAddr[e.ip] {
-		if d.name == e.name {
-			return d.ends, true
+		i := slices.Index(a.list, e.name)
+		switch {
+		case i < 0: // pushed out by newer names
+		case now.Before(a.ends[i]):
+			e.ends = a.ends[i]
+			heap.Push(&n.ends, e)
+		default:
+			n.drop(e.ip, e.name)
 		}
 	}
-	return time.Time{}, false
 }
 
-func (n *names) drop(e nameEnd) {
-	all := n.byAddr[e.ip]
-	for i := range all {
-		if all[i].name == e.name {
-			rest := append(all[:i:i], all[i+1:]...)
-			if len(rest) == 0 {
-				delete(n.byAddr, e.ip)
-			} else {
-				n.byAddr[e.ip] = rest
+// evict drops the name that ends first. One whose life was prolonged since it
+// was put there goes back to its true place.
+func (n *names) evict() {
+	for {
+		e := heap.Pop(&n.ends).(nameEnd)
+		a := n.byAddr[e.ip]
+		if a != nil {
+			if i := slices.Index(a.list, e.name); i >= 0 && a.ends[i].After(e.ends) {
+				e.ends = a.ends[i]
+				heap.Push(&n.ends, e)
+				continue
 			}
-			return
+		}
+		n.drop(e.ip, e.name)
+		return
+	}
+}
+
+func (n *names) drop(ip netip.Addr, name string) {
+	a := n.byAddr[ip]
+	if a == nil {
+		return
+	}
+	if i := slices.Index(a.list, name); i >= 0 {
+		n.remove(a, i)
+		if len(a.list) == 0 {
+			delete(n.byAddr, ip)
 		}
 	}
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+func (n *names) remove(a *addrNames, i int) {
+	a.list = slices.Concat(a.list[:i], a.list[i+1:])
+	a.ends = slices.Delete(a.ends, i, i+1)
+	if len(a.ends) > 0 {
+		a.next = slices.MinFunc(a.ends, time.Time.Compare)
 	}
-	return b
+	n.count--
 }
 
 type nameEnd struct {

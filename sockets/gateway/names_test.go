@@ -56,10 +56,27 @@ func TestNamesAreBounded(t *testing.T) {
 	for i := range 1000 {
 		n.learn(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), fmt.Sprint(i, ".test"), time.Duration(i+60)*time.Second)
 	}
-	if len(n.ends) != 50 || len(n.byAddr) != 50 {
-		t.Errorf("%d names at %d addresses are kept, want 50", len(n.ends), len(n.byAddr))
+	if n.count != 50 || len(n.ends) != 50 || len(n.byAddr) != 50 {
+		t.Errorf("%d names (%d in the heap) at %d addresses are kept, want 50", n.count, len(n.ends), len(n.byAddr))
 	}
 	if n.NamesOf(netip.MustParseAddr("10.0.3.231")) == nil {
 		t.Error("the longest lived name is gone")
+	}
+}
+
+// A wildcard zone hangs many names on one address: the newest are kept, and
+// asking costs nothing.
+func TestNamesPerAddress(t *testing.T) {
+	n, _ := clocked(10_000)
+	ip := netip.MustParseAddr("192.0.2.1")
+	for i := range 5000 {
+		n.learn(ip, fmt.Sprint(i, ".test"), time.Minute)
+	}
+	got := n.NamesOf(ip)
+	if len(got) != maxNamesPerAddr || got[len(got)-1] != "4999.test" || n.count != maxNamesPerAddr {
+		t.Errorf("%d names, the last %q, count %d", len(got), got[len(got)-1], n.count)
+	}
+	if a := testing.AllocsPerRun(100, func() { n.NamesOf(ip) }); a != 0 {
+		t.Errorf("NamesOf allocates %v times", a)
 	}
 }

@@ -37,13 +37,12 @@ func (g *Gateway) Echo(e *stack.Echo) {
 }
 
 // echoed hands a reply to the program, under the identifier that it used.
-func (a *association) echoed(from netip.Addr, reply []byte) {
+func (a *association) echoed(as netip.Addr, reply []byte) {
 	if len(reply) < echoHeader || reply[0] != echoReply4 && reply[0] != echoReply6 {
 		return
 	}
 	a.g.PingReplies.Add(1)
-	src := a.g.guest(netip.AddrPortFrom(from, 0)).Addr()
-	a.nic.SendEchoReply(src, a.key.src.Addr(), a.key.src.Port(), binary.BigEndian.Uint16(reply[6:]), reply[echoHeader:], 0)
+	a.key.nic.SendEchoReply(as, a.key.src.Addr(), a.key.src.Port(), binary.BigEndian.Uint16(reply[6:]), reply[echoHeader:], 0)
 }
 
 // checksum is the Internet checksum (RFC 1071).

@@ -108,6 +108,10 @@ func (p *splice) connect(dst netip.AddrPort) wsa.Errno {
 // move runs until both directions have ended or one side was reset.
 func (p *splice) move() {
 	for {
+		if p.g.ctx.Err() != nil {
+			p.abort()
+			return
+		}
 		moved := p.upward()
 		if !p.closed && p.downward() {
 			moved = true
@@ -182,19 +186,16 @@ func (p *splice) resetByProgram() bool {
 }
 
 // downward moves from the host to the program: WSPRecv fills netstack's chunk.
-// Ready's count is exact (law 5), which Fill needs.
+// Fill is promised what Ready counts: exact for a stream (law 5), and at least
+// a byte where it says readable and does not count.
 func (p *splice) downward() bool {
 	if p.downDone {
 		return false
 	}
 	r := p.t.Ready(p.s, wsa.FD_READ|wsa.FD_CLOSE)
 	switch {
-	case r.Queued > 0:
-		n, err := p.f.Fill(min(r.Queued, quantum), p.fill)
-		if err != nil && !errors.Is(err, syscall.EAGAIN) {
-			p.abort()
-		}
-		return n > 0
+	case r.Queued > 0 || r.Events&wsa.FD_READ != 0:
+		return p.fillUp(max(r.Queued, 1))
 	case r.Events&wsa.FD_CLOSE == 0:
 		return false
 	case r.Close != 0:
@@ -202,6 +203,14 @@ func (p *splice) downward() bool {
 		return false
 	}
 	return p.endOfStream()
+}
+
+func (p *splice) fillUp(queued int) bool {
+	n, err := p.f.Fill(min(queued, quantum), p.fill)
+	if err != nil && !errors.Is(err, syscall.EAGAIN) {
+		p.abort()
+	}
+	return n > 0
 }
 
 func (p *splice) receive(b []byte) (int, error) {
@@ -222,7 +231,7 @@ func (p *splice) endOfStream() bool {
 	p.chunk[0] = nil
 	switch {
 	case n > 0:
-		return true // next turn
+		return p.fillUp(1)
 	case e == wsa.EWOULDBLOCK:
 		return false
 	case e != 0:

@@ -44,7 +44,7 @@ func (g *Gateway) open(src, dst netip.AddrPort, typ, protocol int32) (*provider.
 		Flags: wsa.WSA_FLAG_OVERLAPPED, Origin: g.origin(src, dst),
 	})
 	if err != nil {
-		g.log.Warn("no socket for a flow", "src", src, "dst", dst, "err", err)
+		g.log.Debug("no socket for a flow", "src", src, "dst", dst, "err", err)
 		return nil, codeOf(err)
 	}
 	return s, 0

@@ -7,8 +7,8 @@ import (
 	"github.com/netnsd/netnsd/stack"
 )
 
-// UDP is called by the stack for each datagram, on the NIC's reader: nothing in
-// it waits.
+// UDP is called by the stack for each datagram, on the NIC's reader. Nothing in
+// it waits, but for a chain that is needed for the first time and has to be built.
 func (g *Gateway) UDP(d *stack.Datagram) {
 	if g.isDNS(d.Dst) {
 		g.dns.serveUDP(d)
@@ -18,19 +18,16 @@ func (g *Gateway) UDP(d *stack.Datagram) {
 }
 
 func (g *Gateway) datagram(nic *stack.NIC, src, to netip.AddrPort, protocol int32, data [][]byte, quote func() stack.Quote) {
-	dst, e := g.target(to)
-	if e != 0 {
-		g.refused(src, to, wsa.SOCK_DGRAM, protocol, e)
-	} else {
-		var a *association
-		if a, e = g.dgram.find(nic, src, dst, protocol); e == 0 {
-			e = a.send(dst, data, quote)
-		}
+	e := g.carry(nic, src, to, protocol, data, quote)
+	if e == errClosing { // it ended in this moment; the next is a new one
+		e = g.carry(nic, src, to, protocol, data, quote)
 	}
-	switch {
-	case e == 0:
-		g.UDPSent.Add(1)
-	case e == wsa.EWOULDBLOCK || e == wsa.ENOBUFS || e == wsa.EMSGSIZE:
+	switch e {
+	case 0:
+		if protocol == wsa.IPPROTO_UDP {
+			g.UDPSent.Add(1)
+		}
+	case wsa.EWOULDBLOCK, wsa.ENOBUFS, wsa.EMSGSIZE, errClosing:
 		g.UDPFull.Add(1)
 	default:
 		g.UDPDenied.Add(1)
@@ -38,4 +35,21 @@ func (g *Gateway) datagram(nic *stack.NIC, src, to netip.AddrPort, protocol int3
 			nic.SendUnreachable(quote(), t.unreachable)
 		}
 	}
+}
+
+func (g *Gateway) carry(nic *stack.NIC, src, to netip.AddrPort, protocol int32, data [][]byte, quote func() stack.Quote) wsa.Errno {
+	dst, e := g.target(to)
+	if e != 0 {
+		g.refused(src, to, wsa.SOCK_DGRAM, protocol, e)
+		return e
+	}
+	a, e := g.dgram.find(nic, src, dst, protocol)
+	if e != 0 {
+		if protocol != wsa.IPPROTO_UDP { // no ping for this user: unanswered, never forged
+			g.PingUnsupported.Add(1)
+			return wsa.ETIMEDOUT
+		}
+		return e
+	}
+	return a.send(dst, to.Addr().Unmap(), data, quote)
 }

@@ -24,6 +24,7 @@ var fates = map[wsa.Errno]fate{
 	wsa.EADDRNOTAVAIL: {unreachable: stack.UnreachableHost},
 	wsa.EAFNOSUPPORT:  {unreachable: stack.UnreachableNet}, // a host without IPv6
 	wsa.ENETDOWN:      {unreachable: stack.UnreachableNet},
+	wsa.ENETRESET:     {unreachable: stack.TimeExceeded}, // a datagram's hops ran out
 	wsa.ETIMEDOUT:     {silent: true},
 }
 

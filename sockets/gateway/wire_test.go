@@ -19,6 +19,7 @@ func TestFates(t *testing.T) {
 		{wsa.ENETUNREACH, fate{unreachable: stack.UnreachableNet}},
 		{wsa.EHOSTUNREACH, fate{unreachable: stack.UnreachableHost}},
 		{wsa.EAFNOSUPPORT, fate{unreachable: stack.UnreachableNet}},
+		{wsa.ENETRESET, fate{unreachable: stack.TimeExceeded}},
 		{wsa.ETIMEDOUT, fate{silent: true}},
 		{wsa.EMFILE, fate{reset: true, unreachable: stack.UnreachableProhibited}},
 		{wsa.SYSCALLFAILURE, fate{reset: true, unreachable: stack.UnreachableProhibited}},

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"syscall"
 	"strings"
+	"syscall"
 	"time"
 )
 
