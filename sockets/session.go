@@ -128,7 +128,15 @@ func (s *Session) leaveAll() []*sock {
 
 // Sockets are the session's open sockets in no order, as they were when the
 // iteration began. To end one from outside, call its Fail.
-func (s *Session) Sockets() iter.Seq[*provider.Socket] { return s.handles.all() }
+func (s *Session) Sockets() iter.Seq[*provider.Socket] {
+	return func(yield func(*provider.Socket) bool) {
+		for k := range s.handles.all() {
+			if k.Opened() && !yield(k) { // others are still being made
+				return
+			}
+		}
+	}
+}
 
 // Panics counts the panics of layers that were caught.
 func (s *Session) Panics() uint64 { return s.panics.Load() }

@@ -40,7 +40,7 @@ func TestStreamReady(t *testing.T) {
 		{"dead without a reason", "connected", base.State{Phase: base.Dead}, 0, provider.Readiness{Events: W | C | X | drained, Close: wsa.ECONNABORTED}},
 		{"own SD_RECEIVE hides data", "SD_RECEIVE", base.State{Phase: base.Connected, Readable: true}, 7, provider.Readiness{Events: C, Queued: 7}},
 		{"own SD_SEND: a send would not wait", "SD_SEND", base.State{Phase: base.Connected}, 0, provider.Readiness{Events: W | C}},
-		{"failed by a layer", "failed", established, 0, provider.Readiness{Events: R | W | A | C | X | drained, Connect: wsa.EACCES, Close: wsa.EACCES}},
+		{"failed by a layer", "failed", established, 0, provider.Readiness{Events: R | W | A | C | X | drained | wsa.EvError, Connect: wsa.EACCES, Close: wsa.EACCES, Soft: wsa.EACCES}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			everywhere(t, func(t *testing.T, layers ...provider.Layer) {

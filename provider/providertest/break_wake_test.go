@@ -49,16 +49,22 @@ func TestBreakWakeAfterWatchNil(t *testing.T) {
 		case <-done:
 			t.Fatal("no second wake")
 		case <-time.After(time.Second):
-			t.Fatal("?")
+			t.Fatal("Fail wakes nobody")
 		}
-		rig.Chain.Table.Watch(s, nil, 0)
-		w.mu.Lock()
-		w.dead = true
-		w.mu.Unlock()
+		gone := make(chan struct{})
+		go func() { // it waits for the wake that runs below
+			rig.Chain.Table.Watch(s, nil, 0)
+			w.mu.Lock()
+			w.dead = true
+			w.mu.Unlock()
+			close(gone)
+		}()
 		close(g.out)
+		<-gone
 		<-done
 		if w.late {
 			t.Fatal("Wake ran after Watch(nil) had returned")
 		}
+		rig.Chain.Table.WSPCloseSocket(s, provider.CloseAbort)
 	}
 }

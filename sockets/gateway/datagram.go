@@ -61,11 +61,12 @@ func (a *association) send(dst netip.AddrPort, as netip.Addr, data [][]byte, quo
 	if len(data) == 0 {
 		data = empty
 	}
+	fresh := a.peers.speaksTo(dst, as, quote)
 	a.out.Buffers, a.out.Flags, a.out.Addr = data, 0, provider.AddrFrom(dst)
 	_, e := a.t.WSPSendTo(a.s, &a.out)
 	a.out.Buffers = nil
-	if e == 0 {
-		a.peers.spokenTo(dst, as, quote)
+	if e != 0 && fresh {
+		a.peers.unspoken(dst)
 	}
 	return e
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/sockets"
 	"github.com/netnsd/netnsd/stack"
+	"github.com/netnsd/netnsd/stack/stacktest"
 )
 
 var (
@@ -26,6 +27,11 @@ func scripted(t *testing.T, cfg Config, f func(*provider.Socket, *provider.Msg) 
 	t.Helper()
 	b := new(providertest.Base)
 	b.Script.WSPRecvFrom = f
+	return over(t, b, cfg)
+}
+
+func over(t *testing.T, b provider.Base, cfg Config) (*Gateway, *provider.Catalog) {
+	t.Helper()
 	cat := new(provider.Catalog)
 	if _, err := cat.InstallBase("scripted", b); err != nil {
 		t.Fatal(err)
@@ -162,6 +168,47 @@ func TestSendToEndedAssociation(t *testing.T) {
 	}
 }
 
+// The answer may be here before the send has returned; one that was not sent
+// opens nothing.
+func TestAnswerWithinSend(t *testing.T) {
+	for _, denied := range []bool{false, true} {
+		b := new(providertest.Base)
+		sent := make(chan struct{})
+		var g *Gateway
+		b.Script.WSPSendTo = func(s *provider.Socket, m *provider.Msg) (int, wsa.Errno) {
+			if denied {
+				return 0, wsa.EACCES
+			}
+			close(sent)
+			s.Wake(wsa.FD_READ)
+			eventually(t, "the answer is delivered", func() bool { return g.UDPReceived.Load() == 1 })
+			return m.Len(), 0
+		}
+		b.Script.WSPRecvFrom = func(_ *provider.Socket, m *provider.Msg) (int, wsa.Errno) {
+			select {
+			case <-sent:
+			default:
+				return 0, wsa.EWOULDBLOCK
+			}
+			if g.UDPReceived.Load() > 0 {
+				return 0, wsa.EWOULDBLOCK
+			}
+			m.Addr = provider.AddrFrom(dstA)
+			return 1, 0
+		}
+		g, _ = over(t, b, Config{})
+		nic := stacktest.NewPair(t, stacktest.PairConfig{}).NA
+		a, e := g.dgram.find(nic, guest, dstA, wsa.IPPROTO_UDP)
+		if e != 0 {
+			t.Fatal(e)
+		}
+		e = a.send(dstA, dstA.Addr(), [][]byte{{1}}, noQuote)
+		if _, ok := a.peers.known(dstA.Addr()); ok == denied {
+			t.Errorf("send: %v, known afterwards: %v", e.Name(), ok)
+		}
+	}
+}
+
 // A guest with very many peers reaches new ones; those it forgot are strangers.
 func TestPeersAreBounded(t *testing.T) {
 	p := newPeers(3)
@@ -169,10 +216,10 @@ func TestPeersAreBounded(t *testing.T) {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 1)
 	}
 	for i := range 3 {
-		p.spokenTo(at(i), at(i).Addr(), noQuote)
+		p.speaksTo(at(i), at(i).Addr(), noQuote)
 	}
-	p.spokenTo(at(0), at(0).Addr(), noQuote) // 1 is now the oldest
-	p.spokenTo(at(9), netip.MustParseAddr("10.0.2.2"), noQuote)
+	p.speaksTo(at(0), at(0).Addr(), noQuote) // 1 is now the oldest
+	p.speaksTo(at(9), netip.MustParseAddr("10.0.2.2"), noQuote)
 	for i, want := range map[int]bool{0: true, 1: false, 2: true, 9: true} {
 		if _, ok := p.known(at(i).Addr()); ok != want {
 			t.Errorf("%v known: %v, want %v", at(i), ok, want)

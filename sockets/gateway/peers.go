@@ -34,14 +34,16 @@ func newPeers(max int) *peers {
 	return &peers{max: max, all: make(map[netip.AddrPort]*peer), hosts: make(map[netip.Addr]host)}
 }
 
-// spokenTo notes an allowed send to dst, which the guest knows as as.
-func (p *peers) spokenTo(dst netip.AddrPort, as netip.Addr, quote func() stack.Quote) {
+// speaksTo notes a send to dst, which the guest knows as as, before it is made:
+// an answer may be here before the send returns. fresh says that dst was not
+// known; if the send fails, such a one is taken back with unspoken.
+func (p *peers) speaksTo(dst netip.AddrPort, as netip.Addr, quote func() stack.Quote) (fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clock++
 	if known := p.all[dst]; known != nil {
 		known.used = p.clock
-		return
+		return false
 	}
 	if len(p.all) >= p.max {
 		p.dropOldest()
@@ -49,6 +51,13 @@ func (p *peers) spokenTo(dst netip.AddrPort, as netip.Addr, quote func() stack.Q
 	p.all[dst] = &peer{quote(), p.clock}
 	h := p.hosts[dst.Addr()]
 	p.hosts[dst.Addr()] = host{h.peers + 1, as}
+	return true
+}
+
+func (p *peers) unspoken(dst netip.AddrPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(dst)
 }
 
 func (p *peers) dropOldest() {
@@ -59,12 +68,19 @@ func (p *peers) dropOldest() {
 			oldest, least = at, known.used
 		}
 	}
-	delete(p.all, oldest)
-	h := p.hosts[oldest.Addr()]
+	p.drop(oldest)
+}
+
+func (p *peers) drop(at netip.AddrPort) {
+	if p.all[at] == nil {
+		return
+	}
+	delete(p.all, at)
+	h := p.hosts[at.Addr()]
 	if h.peers--; h.peers == 0 {
-		delete(p.hosts, oldest.Addr())
+		delete(p.hosts, at.Addr())
 	} else {
-		p.hosts[oldest.Addr()] = h
+		p.hosts[at.Addr()] = h
 	}
 }
 
