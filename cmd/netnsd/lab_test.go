@@ -284,7 +284,8 @@ func (l *lab) answer(addr string, f func([]byte) []byte) {
 	}()
 }
 
-// dns serves the zone lab.test, in which every name under web is the servers.
+// dns serves the zone lab.test, in which every name under web is the servers, as
+// is example.com.
 func (l *lab) dns(port int) (server string) {
 	server = fmt.Sprintf("%s:%d", server4, port)
 	l.answer(server, answerQuery)
@@ -300,7 +301,7 @@ func answerQuery(query []byte) []byte {
 	q := m.Questions[0]
 	h := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60}
 	switch {
-	case !strings.HasSuffix(q.Name.String(), "web.lab.test."):
+	case !strings.HasSuffix(q.Name.String(), "web.lab.test.") && q.Name.String() != "example.com.":
 		m.RCode = dnsmessage.RCodeNameError
 	case q.Type == dnsmessage.TypeA:
 		m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AResource{A: netip.MustParseAddr(server4).As4()}}}
