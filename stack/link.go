@@ -125,6 +125,7 @@ func (l *link) keep() {
 	case <-l.gone:
 		err := fmt.Errorf("stack: NIC %q: device gone: %w", l.nic.name, errors.Join(syscall.ENETDOWN, l.goneErr))
 		l.nic.finish(err)
+		l.stack.tcpip.DisableNIC(l.nic.id) // no route leads here any more: provider/netstack says ENETDOWN
 		l.stack.flows.cut(l.nic, syscall.ENETDOWN)
 	}
 }

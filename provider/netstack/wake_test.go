@@ -2,12 +2,14 @@ package netstack_test
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/stack/stacktest"
@@ -182,5 +184,25 @@ func TestOpenErrors(t *testing.T) {
 	}
 	if _, e := n.a.Open(wsa.AF_INET, wsa.SOCK_DGRAM, 99); e != wsa.EPROTONOSUPPORT {
 		t.Errorf("protocol 99: %s", e.Name())
+	}
+}
+
+// TestDeviceGone: with the only link away there is no network, rather than no route.
+func TestDeviceGone(t *testing.T) {
+	n := newNet(t, stacktest.PairConfig{})
+	n.Cable.A.Set(stacktest.Gone)
+	<-n.NA.Done()
+	deadline := time.Now().Add(5 * time.Second)
+	for n.A.TCPIP().CheckNIC(n.NA.ID()) && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	s, e := n.a.Open(wsa.AF_INET, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
+	if e != 0 {
+		t.Fatal(e.Name())
+	}
+	defer s.Close(true)
+	s.Watch(func(wsa.Events) {})
+	if e := s.Connect(provider.AddrFrom(netip.AddrPortFrom(stacktest.B4, 80))); e != wsa.ENETDOWN {
+		t.Errorf("connect: %s, want WSAENETDOWN", e.Name())
 	}
 }
