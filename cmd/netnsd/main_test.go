@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,6 +31,14 @@ func TestMain(m *testing.M) {
 type everyone struct{ *testing.M }
 
 func (e everyone) Run() int {
+	// A runner may have been started by nohup or in the background of a shell,
+	// with signals ignored that programs below are to die of. What is caught here
+	// is back at its default in them (execve(2)).
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 	// Else each process of a -race build sleeps for a second when it ends.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	file, err := exec.LookPath("netnsd")
