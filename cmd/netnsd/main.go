@@ -1,6 +1,6 @@
 //go:build linux
 
-// Netnsd runs programs in networks of their own: a userspace TCP/IP stack
+// Command netnsd runs programs in networks of their own: a userspace TCP/IP stack
 // behind a TUN device, where every socket is made by WSPSocket through a chain
 // of providers.
 //
