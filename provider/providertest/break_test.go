@@ -3,7 +3,7 @@
 package providertest_test
 
 import (
-	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -174,10 +174,7 @@ func TestBreakUnknownAction(t *testing.T) {
 
 // MSG_PENDED given by the caller; IP_ADD_MEMBERSHIP
 // Mandatory chain bypass
-type nameSrc struct{ n []string }
-
-func (s nameSrc) NamesOf(netip.Addr) []string { return append([]string(nil), s.n...) }
-
+// A socket that is found by its handle while it is being made.
 type raceHost struct {
 	providertest.Host
 	c chan *provider.Socket
@@ -196,6 +193,9 @@ func TestBreakPublishRace(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for s := range h.c {
+			for !s.Opened() { // who finds a socket by its handle waits for that
+				runtime.Gosched()
+			}
 			_ = s.Handle()
 			_ = s.Origin.Attachment
 		}
@@ -207,7 +207,6 @@ func TestBreakPublishRace(t *testing.T) {
 	wg.Wait()
 }
 
-// NewSlot after Startup
 // Base without an entry is started and never cleaned up
 func TestBreakNilBaseCleanup(t *testing.T) {
 	b := new(providertest.Base)
