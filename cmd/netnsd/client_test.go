@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // client is an unmodified network program: it knows package net and nothing of
@@ -25,7 +26,7 @@ func client() {
 		os.Exit(2)
 	}
 	verbs := map[string]func(args []string) error{
-		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup,
+		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
 	fmt.Println(outcome(err))
@@ -41,7 +42,7 @@ func outcome(err error) string {
 	case errors.As(err, &code):
 		names := map[syscall.Errno]string{
 			syscall.ECONNREFUSED: "ECONNREFUSED", syscall.ECONNRESET: "ECONNRESET", syscall.EHOSTUNREACH: "EHOSTUNREACH",
-			syscall.ENETUNREACH: "ENETUNREACH", syscall.EACCES: "EACCES", syscall.EPIPE: "EPIPE",
+			syscall.ENETUNREACH: "ENETUNREACH", syscall.EACCES: "EACCES", syscall.EPIPE: "EPIPE", syscall.EPERM: "EPERM", syscall.ENOTTY: "ENOTTY",
 		}
 		if n, ok := names[code]; ok {
 			return n
@@ -53,6 +54,16 @@ func outcome(err error) string {
 		return "timeout"
 	}
 	return err.Error()
+}
+
+// typeKeys KEYS: puts keys into the input of the terminal, as if typed.
+func typeKeys(args []string) error {
+	for _, key := range []byte(args[0]) {
+		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCSTI, uintptr(unsafe.Pointer(&key))); errno != 0 {
+			return errno
+		}
+	}
+	return nil
 }
 
 // dial NETWORK ADDR [TIMEOUT]

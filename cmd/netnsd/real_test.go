@@ -182,6 +182,27 @@ func TestFailuresLookReal(t *testing.T) {
 // A denial is ICMP "administratively prohibited", which Linux shows to a
 // program as EHOSTUNREACH over IPv4 (net/ipv4/icmp.c, icmp_err_convert) and as
 // EACCES over IPv6 (net/ipv6/icmp.c, tab_unreach).
+// The ways out of the namespace that uid 0 has without a capability, and that
+// everybody has who shares a terminal.
+func TestWaysOut(t *testing.T) {
+	asUsers(t, func(t *testing.T, l *lab, u user) {
+		for _, file := range []string{"/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/sys/kernel/uevent_helper"} {
+			if _, err := os.Stat(file); err != nil {
+				continue
+			}
+			// What is written is what stands there, in case it can be.
+			r := l.run(u, nil, "sh", "-c", `v=$(cat "$0") && printf %s "$v" > "$0"`, file)
+			if r.status == 0 {
+				t.Errorf("%s can be written", file)
+			}
+		}
+		// Without the filter this is ENOTTY, as there is no terminal here.
+		if r := l.run(u, nil, "netnsd-client", "type", "x"); r.stdout != "EPERM\n" {
+			t.Errorf("typing into a terminal: %q, want EPERM\n%s", r.stdout, r.stderr)
+		}
+	})
+}
+
 func TestDenied(t *testing.T) {
 	asUsers(t, func(t *testing.T, l *lab, u user) {
 		l.web(80, 10)

@@ -92,13 +92,14 @@ func (g *Gateway) origin(src, dst netip.AddrPort) *provider.Origin {
 	return o
 }
 
-// target is where a flow to dst really goes. EACCES: it would reach the host's
-// loopback, which is not open to this attachment, or a group of the host's
-// networks, which no connection of ours stands for.
-func (g *Gateway) target(dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
+// Target is where a flow to dst really goes: own are the gateway's addresses on
+// the link. EACCES: it would reach the host's loopback, which is not open to this
+// attachment, or a group of the host's networks, which no connection of ours
+// stands for. It is pure; explain asks it too.
+func Target(own []netip.Addr, hostLoopback bool, dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
 	ip := dst.Addr().Unmap()
-	if slices.Contains(g.cfg.Addrs, ip) {
-		if !g.cfg.HostLoopback {
+	if slices.Contains(own, ip) {
+		if !hostLoopback {
 			return dst, wsa.EACCES
 		}
 		return netip.AddrPortFrom(loopback(ip), dst.Port()), 0
@@ -107,6 +108,10 @@ func (g *Gateway) target(dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
 		return dst, wsa.EACCES
 	}
 	return netip.AddrPortFrom(ip, dst.Port()), 0
+}
+
+func (g *Gateway) target(dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
+	return Target(g.cfg.Addrs, g.cfg.HostLoopback, dst)
 }
 
 // closed addresses are the host's own affair. The kernel connects an

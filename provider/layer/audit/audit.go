@@ -53,6 +53,9 @@ func New(c Config) *Layer {
 
 // Check opens the file, making it if need be, and closes it again.
 func (l *Layer) Check() error {
+	if st, err := os.Stat(l.cfg.Path); err == nil && st.Mode()&os.ModeNamedPipe != 0 {
+		return nil // its reader would take the closing for the end
+	}
 	_, end, err := l.sink()
 	if err == nil {
 		err = end()

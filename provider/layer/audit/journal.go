@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/netnsd/netnsd/provider"
@@ -54,7 +55,8 @@ func (l *Layer) sink() (io.Writer, func() error, error) {
 	if l.toOutput() {
 		return l.cfg.Output, func() error { return nil }, nil
 	}
-	f, err := os.OpenFile(l.cfg.Path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	// O_NONBLOCK: a FIFO that nobody reads is an error (ENXIO), not a wait.
+	f, err := os.OpenFile(l.cfg.Path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("audit: %w", err)
 	}

@@ -13,9 +13,12 @@ import (
 )
 
 // Limits of a policy file. Real ones are a few KiB.
+// MaxFile is how many bytes a policy may have: 256 KiB, some 10 000 rules. The
+// YAML parser takes a second for the worst of that, and grows with its square.
+const MaxFile = 256 << 10
+
 const (
-	maxFile  = 1 << 20 // bytes
-	maxDepth = 64      // of brackets, and of dashes in one line; a policy needs 3
+	maxDepth = 64 // of brackets, and of dashes in one line; a policy needs 3
 )
 
 // FileError says what is wrong in a policy file, where, and what to write.
@@ -113,8 +116,8 @@ func place(t *token.Token) (line, column int) {
 
 // check refuses what would cost more to parse than a policy is worth.
 func (r *reader) check() error {
-	if len(r.src) > maxFile {
-		return r.fail(0, 0, "%d bytes are too many for a policy; at most %d are read", len(r.src), maxFile)
+	if len(r.src) > MaxFile {
+		return r.fail(0, 0, "%d bytes are too many for a policy; at most %d are read", len(r.src), MaxFile)
 	}
 	if i := strings.IndexByte(string(r.src), 0); i >= 0 {
 		return r.fail(0, 0, "byte %d is NUL: this is not a text file", i)
@@ -126,13 +129,26 @@ func (r *reader) check() error {
 		if strings.HasPrefix(bare, "#") {
 			continue
 		}
-		depth += strings.Count(text, "[") + strings.Count(text, "{")
-		if depth > maxDepth || strings.Count(text[:len(text)-len(bare)], "-") > maxDepth {
+		if strings.Count(text[:len(text)-len(bare)], "-") > maxDepth || deepest(text, &depth) > maxDepth {
 			return r.fail(line, 1, "nested too deeply")
 		}
-		depth = max(0, depth-strings.Count(text, "]")-strings.Count(text, "}"))
 	}
 	return nil
+}
+
+// deepest is how deep the brackets of text go, from depth on. Those in quotes
+// count as well, but come in pairs.
+func deepest(text string, depth *int) (most int) {
+	for _, c := range []byte(text) {
+		switch c {
+		case '[', '{':
+			*depth++
+			most = max(most, *depth)
+		case ']', '}':
+			*depth = max(0, *depth-1)
+		}
+	}
+	return most
 }
 
 // yaml is the file's one document.

@@ -43,6 +43,7 @@ func TestParseErrors(t *testing.T) {
 		{"anchor", "version: &v 1\n", 1, 10, "anchors"},
 		{"merge", "version: 1\n<<: {default: allow}\n", 2, 1, "anchors"},
 		{"NUL", "version: 1\x00", 0, 0, "NUL"},
+		{"too deep", "version: 1\nrules: " + strings.Repeat("[", 80), 2, 1, "nested too deeply"},
 		{"too large", "version: 1\n" + strings.Repeat("# 0123456789\n", 1<<20), 0, 0, "too many"},
 		{"deep brackets", "version: 1\nrules: " + strings.Repeat("[", 100_000), 2, 1, "too deeply"},
 		{"deep dashes", "version: 1\nrules:\n" + strings.Repeat("- ", 100_000), 3, 1, "too deeply"},

@@ -3,6 +3,8 @@
 package chain
 
 import (
+	"fmt"
+	"io"
 	"os"
 
 	"github.com/netnsd/netnsd/provider"
@@ -52,9 +54,9 @@ func (c Config) given() (*policy.Policy, error) {
 	if c.Policy == "" {
 		return policy.FromFlags(c.Allow, c.Deny)
 	}
-	src, err := os.ReadFile(c.Policy)
+	src, err := read(c.Policy)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--policy: %w", err)
 	}
 	p, err := policy.Parse(c.Policy, src)
 	if err != nil {
@@ -65,4 +67,14 @@ func (c Config) given() (*policy.Policy, error) {
 		return nil, err
 	}
 	return p.With(more...)
+}
+
+// read reads a policy, and no more than a policy can be: /dev/zero has no end.
+func read(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, policy.MaxFile+1))
 }

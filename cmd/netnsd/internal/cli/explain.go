@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ address or a name.`,
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q, err := explain.Parse(args[0], args[1])
-		if err != nil {
+		if err = errors.Join(given(cmd.Flags(), "policy"), err); err != nil {
 			return usage(err)
 		}
 		if _, err := rules.Rules(); err != nil {

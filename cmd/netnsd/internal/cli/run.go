@@ -64,7 +64,7 @@ has run.`,
 	f.BoolVar(&cfg.Chain.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(parseNets(&cfg, nets), parseDNS(&cfg, dns)); err != nil {
+		if err := errors.Join(given(f, "policy", "audit"), parseNets(&cfg, nets), parseDNS(&cfg, dns)); err != nil {
 			return usage(err)
 		}
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
@@ -82,6 +82,17 @@ func ruleFlags(f *pflag.FlagSet, c *chain.Config) {
 	f.StringArrayVar(&c.Allow, "allow", nil, "allow what `EXPR` names, and deny all else")
 	f.StringArrayVar(&c.Deny, "deny", nil, "deny what `EXPR` names")
 	f.StringVar(&c.Policy, "policy", "", "take the rules of `FILE`, and deny all else")
+}
+
+// given refuses a flag that was given and is empty, as an unset variable of a
+// shell makes it: what was to be restricted would not be.
+func given(f *pflag.FlagSet, names ...string) error {
+	for _, n := range names {
+		if flag := f.Lookup(n); flag != nil && flag.Changed && flag.Value.String() == "" {
+			return fmt.Errorf("--%s: a file name is missing", n)
+		}
+	}
+	return nil
 }
 
 func parseNets(cfg *run.Config, nets []string) error {

@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
@@ -59,6 +60,9 @@ func Blame(err error) string {
 	}
 	if c := userNamespaces(); c.State != OK {
 		return c.Detail + ": " + c.Fix
+	}
+	if os.Geteuid() == 0 { // root of a container, mostly
+		return "root lacks the capabilities: in a container start it with `--cap-add SYS_ADMIN,NET_ADMIN,SETPCAP,SETFCAP`, or ask `netnsd doctor`"
 	}
 	return "run as root, or ask `netnsd doctor`"
 }

@@ -11,7 +11,10 @@ import (
 	"os"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/run"
 	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
 // An Answer is what would become of a Query.
@@ -75,8 +78,27 @@ func Explain(c chain.Config, q Query) (a Answer, err error) {
 		a.Chain = append(a.Chain, s.Name)
 	}
 	f := provider.Facts{Origin: origin, Type: typ, Protocol: protocol, Remote: origin.Destination, Names: q.names()}
+	if e := a.through(c, &f); e != 0 {
+		why := Verdict{Op: op.String(), Layer: "gateway", Action: provider.Deny.String(), Errno: e.Name(), Rule: "nothing leads to the host's loopback (no --host-loopback), nor to groups"}
+		a.Why, a.Verdicts = &why, []Verdict{why}
+		return a, nil
+	}
 	a.ask(built, f, q, op)
 	return a, nil
+}
+
+// through is what the gateway does to a destination before a layer sees it, on
+// the link that run makes if it is not told otherwise.
+func (a *Answer) through(c chain.Config, f *provider.Facts) wsa.Errno {
+	if !f.Remote.Addr().IsValid() || c.HostLoopback && f.Remote.Addr().IsLoopback() {
+		return 0 // a name; or what stands for the host is named as the layers see it
+	}
+	to, e := gateway.Target(run.GatewayAddrs(), c.HostLoopback, f.Remote.AddrPort)
+	if e == 0 && to != f.Remote.AddrPort {
+		a.Notes = append(a.Notes, fmt.Sprintf("%v stands for this host: the layers see %v", f.Remote.Addr(), to))
+		f.Remote = provider.AddrFrom(to)
+	}
+	return e
 }
 
 func (q Query) names() []string {

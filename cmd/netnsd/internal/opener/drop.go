@@ -44,6 +44,7 @@ func (r *Request) drop() error {
 		{"set securebits", func() error { return prctl(unix.PR_SET_SECUREBITS, securebits) }},
 		{"set no_new_privs", func() error { return prctl(unix.PR_SET_NO_NEW_PRIVS, 1) }},
 		{"drop capabilities", dropCapabilities},
+		{"bar typing into the terminal", denyTyping},
 		{"close descriptors", closeDescriptors},
 		{"tie the program to netnsd", r.tie},
 	} {

@@ -67,7 +67,9 @@ func (r *Request) open() error {
 		return err
 	}
 	r.sysctls(&s)
-	err = hand(device, s)
+	if err = protect(); err == nil {
+		err = hand(device, s)
+	}
 	return errors.Join(err, device.Close())
 }
 

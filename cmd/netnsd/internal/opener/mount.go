@@ -22,8 +22,9 @@ const resolvConf = "/etc/resolv.conf"
 // HiddenSockets are those by which a program asks a resolver of the host, around
 // its own network: nscd, systemd-resolved (nss-resolve), avahi (nss-mdns).
 // Unix sockets with a path are not held by a network namespace. An ordinary
-// file in their place makes connect fail with ECONNREFUSED, and the C library
-// goes on to ask /etc/resolv.conf.
+// file in their place makes connect fail (EACCES or ECONNREFUSED), and the C
+// library goes on to ask /etc/resolv.conf. A service that makes its socket anew
+// while the program runs is seen again.
 var HiddenSockets = []string{
 	"/run/nscd/socket",
 	"/run/systemd/resolve/io.systemd.Resolve",
@@ -91,6 +92,28 @@ func coverEtc() error {
 	}
 	if err != nil {
 		return failure(resolvConf, fmt.Errorf("the host has none, and /etc cannot be covered to give the program one: %w: `touch %s` makes a place for it", err, resolvConf))
+	}
+	return nil
+}
+
+// settings are files by which uid 0 changes the machine, and can have a program
+// of its choice run outside with every right (core_pattern, uevent_helper,
+// sysrq): the kernel asks for the uid there, not for a capability.
+var settings = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/sys"}
+
+// protect makes them read-only for root's child. Another user's has no right to
+// write there as it is.
+func protect() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, path := range settings {
+		if _, err := os.Lstat(path); err != nil {
+			continue
+		}
+		if err := bind(path, path); err != nil {
+			return failure("protect "+path, err)
+		}
 	}
 	return nil
 }

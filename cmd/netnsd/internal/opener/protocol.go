@@ -114,6 +114,9 @@ func receive(fd int, v any) (right int, err error) {
 		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		return err
 	})
+	if errors.Is(err, unix.ECONNRESET) {
+		return -1, io.EOF // the other side ended before it had read what we sent
+	}
 	if err != nil {
 		return -1, os.NewSyscallError("recvmsg", err)
 	}

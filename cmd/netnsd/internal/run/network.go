@@ -25,6 +25,15 @@ const (
 // Nets are the networks of which those of a family not given are taken.
 var Nets = []netip.Prefix{netip.MustParsePrefix("10.0.2.0/24"), netip.MustParsePrefix("fd00::/64")}
 
+// GatewayAddrs are our addresses on the networks of Nets.
+func GatewayAddrs() []netip.Addr {
+	n, err := layout(nil)
+	if err != nil {
+		panic(err) // Nets are constants that layout takes: TestLayout
+	}
+	return append(n.gateway, n.dns...)
+}
+
 // layout places the hosts in nets, one network a family.
 func layout(nets []netip.Prefix) (network, error) {
 	var n network
