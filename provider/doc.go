@@ -59,7 +59,7 @@
 //     state at issue, and layers do not count it twice. [TestLaw07Pended]
 //  8. Errors from below pass unchanged; a layer failing something gives one
 //     Errno. A live socket is failed by [Socket.Fail]: readable, writable,
-//     closed, every later operation returns it. [TestLaw08Errors]
+//     closed, every later operation returns it. [TestLaw08ErrorsPassUnchanged, TestLaw08Fail]
 //  9. The base's close runs exactly once per Socket (handles may be several),
 //     whatever the layers do. [TestLaw09CloseOnce]
 //  10. ProtocolInfo goes down unmodified, with its chain; the base gets its own
