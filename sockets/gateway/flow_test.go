@@ -438,41 +438,17 @@ func TestUDPUnasked(t *testing.T) {
 
 // Names: a lookup through the service, and a rule on the name for the connect.
 func TestDNSService(t *testing.T) {
-	dns, err := net.ListenPacket("udp", "127.0.0.1:0") // our upstream sockets are the host's own
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b := make([]byte, 4096)
-		for {
-			n, from, err := dns.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(b[:n]) != nil {
-				continue
-			}
-			m.Response = true
-			if m.Questions[0].Type == dnsmessage.TypeA {
-				m.Answers = []dnsmessage.Resource{{
-					Header: dnsmessage.ResourceHeader{Name: m.Questions[0].Name, Class: dnsmessage.ClassINET, TTL: 60},
-					Body:   &dnsmessage.AResource{A: netip.MustParseAddr(server4).As4()},
-				}}
-			}
-			m.Additionals = nil
-			p, _ := m.Pack()
-			dns.WriteTo(p, from)
+	up := gateway.Upstream(t, func(q dnsmessage.Message) []dnsmessage.Message { // our upstream sockets are the host's own
+		if q.Questions[0].Type == dnsmessage.TypeA {
+			return []dnsmessage.Message{gateway.Reply(q, server4, 60)}
 		}
-	}()
-	t.Cleanup(func() { dns.Close(); <-done })
-
+		q.Response, q.Additionals = true, nil
+		return []dnsmessage.Message{q}
+	})
 	service := netip.MustParseAddr("10.1.0.3")
 	w := newWorld(t, gateway.Config{DNS: gateway.DNS{
 		Addrs:     []netip.Addr{service},
-		Upstreams: []netip.AddrPort{netip.MustParseAddrPort(dns.LocalAddr().String())},
+		Upstreams: []netip.AddrPort{up},
 	}}, named{"good.test"})
 	w.listen(t, server4+":80", func(c net.Conn) { io.WriteString(c, "found") })
 

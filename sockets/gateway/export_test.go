@@ -1,0 +1,7 @@
+package gateway
+
+// For the tests from outside.
+var (
+	Upstream = upstream
+	Reply    = reply
+)
