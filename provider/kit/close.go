@@ -79,6 +79,7 @@ func (c *conversation) close(mode provider.CloseMode) wsa.Errno {
 	}
 	c.out.eof = true
 	over := reset || c.broken != 0 || c.ended || c.net.fin.Load()
+	c.over = c.over || over
 	c.mu.Unlock()
 	if over {
 		return c.closeNow(reset, mode)

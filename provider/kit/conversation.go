@@ -115,6 +115,7 @@ type conversation struct {
 	inShut   bool          // the application's SD_RECEIVE
 	closed   bool          // by the application
 	ended    bool          // the function has returned
+	over     bool          // the storey below is being closed: how is settled
 	dead     wsa.Errno     // what the function's operations return, once there is nothing to say
 	broken   wsa.Errno     // the first Abort, failure or reset by the application
 	cancel   context.CancelFunc
@@ -293,7 +294,7 @@ func (c *conversation) silence(e wsa.Errno) {
 // abort breaks the connection on both sides with e. The first call counts.
 func (c *conversation) abort(e wsa.Errno) {
 	c.mu.Lock()
-	if c.broken != 0 || c.ended {
+	if c.broken != 0 || c.ended || c.over {
 		c.mu.Unlock()
 		return
 	}
@@ -309,12 +310,13 @@ func (c *conversation) abort(e wsa.Errno) {
 func (c *conversation) settle() {
 	c.mu.Lock()
 	closed, mode := c.closed, provider.CloseBackground
-	over := c.ended || c.broken != 0 || c.net.fin.Load()
+	over := closed && (c.ended || c.broken != 0 || c.net.fin.Load())
+	c.over = c.over || over
 	if c.broken != 0 || c.s.Failed() != 0 {
 		mode = provider.CloseAbort
 	}
 	c.mu.Unlock()
-	if closed && over {
+	if over {
 		c.silence(wsa.ECONNABORTED)
 		c.net.floor.close(mode)
 	}
