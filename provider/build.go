@@ -145,6 +145,9 @@ func (b *builder) openBase(base *Entry, depth int) error {
 	}
 	b.edge = b.chain.edge(table, &own)
 	b.chain.Table = b.edge
+	b.chain.path = Path{
+		Recv: b.edge.WSPRecv, RecvFrom: b.edge.WSPRecvFrom, Send: b.edge.WSPSend, SendTo: b.edge.WSPSendTo, Ready: b.edge.Ready,
+	}
 	b.chain.storeys = []Storey{{ID: own.CatalogEntryID, Name: base.Name, Replaces: replaced(&table)}}
 	return nil
 }
@@ -183,9 +186,13 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	}
 	s := Storey{ID: entry.Info.CatalogEntryID, Name: entry.Name, Replaces: replaced(&table), Decides: decides}
 	c.storeys = append([]Storey{s}, c.storeys...)
+	if s.inPath() {
+		c.inPath |= 1 << index
+	}
+	ask := b.build.decider
+	b.build.decider = nil
 	if decides {
-		c.deciders = append([]deciding{*b.build.decider}, c.deciders...)
-		b.build.decider = nil
+		c.deciders = append([]deciding{*ask}, c.deciders...)
 	}
 	if w, ok := entry.Layer.(Witness); ok {
 		c.witnesses = append([]witness{{w, g}}, c.witnesses...)
@@ -196,6 +203,9 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 		c.cleanups = append([]func() wsa.Errno{table.WSPCleanup}, c.cleanups...)
 	}
 	table.fill(&c.Table)
+	if decides && ask.sends {
+		table.WSPSendTo = (&decider{ask: ask}).sendTo(table.WSPSendTo)
+	}
 	c.Table = table
 	return nil
 }
@@ -267,7 +277,7 @@ func (b *builder) checkGroups(entry *Entry, r *StartupRequest, t *ProcTable) err
 	}
 	if _, decides := entry.Layer.(Decider); decides {
 		must := []string{"WSPConnect", "WSPAccept", "WSPListen", "WSPJoinLeaf"}
-		if r.Info.MessageOriented() {
+		if r.Info.MessageOriented() && !b.build.decider.sends {
 			must = append(must, "WSPSendTo")
 		}
 		for _, n := range must {

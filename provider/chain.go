@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,6 +20,8 @@ type Chain struct {
 	Info ProtocolInfo
 
 	storeys   []Storey
+	path      Path   // the base's
+	inPath    uint32 // by index of place: the storeys that stand in the path of the bytes
 	deciders  []deciding
 	witnesses []witness
 	slots     int
@@ -49,7 +52,11 @@ type Storey struct {
 	Decides  bool
 }
 
-// Data reports whether the storey stands in the path of the bytes.
+// inPath is Data, or being asked whether there are any.
+func (s Storey) inPath() bool { return s.Data() || slices.Contains(s.Replaces, "Ready") }
+
+// Data reports whether the storey stands in the path of the bytes. A layer that
+// merely decides ([Deciding]) does not.
 func (s Storey) Data() bool {
 	for _, n := range s.Replaces {
 		switch n {

@@ -7,21 +7,20 @@ import "github.com/netnsd/netnsd/provider/wsa"
 // layer that decides returns it from Startup, with entries of its own added if
 // it has any.
 //
-// On a stream chain no data entry is replaced, as a stream ignores the address
-// of WSPSendTo; on a datagram chain WSPSendTo is judged for each datagram and
-// WSPSend stays the storey's below.
+// No data entry is replaced. A stream ignores the address of WSPSendTo; on a
+// datagram chain the builder has each datagram judged before the layer's
+// WSPSendTo, or the storey's below, is called. So a layer that only decides does
+// not stand in the path of the bytes, and it can be told from one that does.
 func Deciding(r *StartupRequest, next *ProcTable) ProcTable {
-	g := decider{ask: r.build.decider, next: next, getPeer: next.WSPGetPeerName, getSock: next.WSPGetSockName}
-	t := ProcTable{
+	ask := r.build.decider
+	ask.sends = r.Info.MessageOriented()
+	g := decider{ask: ask, next: next, getPeer: next.WSPGetPeerName, getSock: next.WSPGetSockName}
+	return ProcTable{
 		WSPConnect:  g.connect(next.WSPConnect),
 		WSPAccept:   g.accept(next.WSPAccept, next.WSPCloseSocket),
 		WSPListen:   g.listen(next.WSPListen),
 		WSPJoinLeaf: g.join(next.WSPJoinLeaf),
 	}
-	if r.Info.MessageOriented() {
-		t.WSPSendTo, t.WSPSend = g.sendTo(next.WSPSendTo), next.WSPSend
-	}
-	return t
 }
 
 type decider struct {

@@ -27,8 +27,9 @@ type Socket struct {
 	learned learned
 	verdict atomic.Pointer[Verdict]
 	failure atomic.Pointer[Failure]
-	closed  atomic.Bool // the base's close ran
-	opened  atomic.Bool // the base's edge has handed it up
+	aside   atomic.Uint32 // by index of place: who has stepped aside
+	closed  atomic.Bool   // the base's close ran
+	opened  atomic.Bool   // the base's edge has handed it up
 	handle  uint64
 
 	watch watchPoint // the base's watcher

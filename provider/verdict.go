@@ -137,6 +137,7 @@ type deciding struct {
 	d     Decider
 	guard guard
 	on    OnFailure
+	sends bool // Deciding has left WSPSendTo to the builder
 }
 
 func (d *deciding) decide(f Facts, op Op) (v Verdict) {

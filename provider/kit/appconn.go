@@ -194,6 +194,7 @@ func (c *conversation) leaveOut() (held []byte, fin bool, err error) {
 	}
 	if !c.out.eof { // after a FIN there is nothing that could go down
 		c.out.direct.Store(true)
+		c.stepAside()
 	}
 	return nil, c.out.eof, nil
 }

@@ -71,7 +71,15 @@ func (c *conversation) leaveIn() bool {
 		return false
 	}
 	c.in.direct.Store(true)
+	c.stepAside()
 	return true
+}
+
+// stepAside tells the chain when both directions have left.
+func (c *conversation) stepAside() {
+	if c.in.direct.Load() && c.out.direct.Load() {
+		c.k.r.StepAside(c.s)
+	}
 }
 
 // send is the application's WSPSend; below says that it is to go down.

@@ -50,6 +50,9 @@ func TestHandover(t *testing.T) {
 		r := build(t, n, storeys...)
 		a := r.open()
 		up, down := pattern(8000+rnd.IntN(100)), pattern(9000+rnd.IntN(100))
+		if a.s.Direct() != nil {
+			t.Error("the way past the kit is open while it stands in it")
+		}
 		transfer(t, a, up, down)
 		a.close(provider.CloseLinger)
 		within(t, "the close", func() { a.w.Closed() })
@@ -98,6 +101,9 @@ func TestHandoverIsDirect(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-done
+	if a.s.Direct() == nil {
+		t.Error("the way past the kit is closed")
+	}
 	buf := [][]byte{make([]byte, 100)}
 	m := &provider.Msg{Buffers: buf}
 	allocs := testing.AllocsPerRun(100, func() {

@@ -1,0 +1,29 @@
+package provider
+
+import "github.com/netnsd/netnsd/provider/wsa"
+
+// Path is how the bytes of a socket move: the base's own entries. They are
+// WSPRecv and so on, under the same laws.
+type Path struct {
+	Recv, RecvFrom, Send, SendTo func(*Socket, *Msg) (int, wsa.Errno)
+	Ready                        func(*Socket, wsa.Events) Readiness
+}
+
+// StepAside states that for s the layer's data entries and its Ready do nothing
+// any more but call those below, with nothing held: it has seen enough of this
+// socket, and cannot come back. Its other entries stay in place.
+func (r *StartupRequest) StepAside(s *Socket) { s.aside.Or(1 << r.Place.Index) }
+
+// Direct is the path past all storeys if none of them stands in it: none has
+// replaced a data entry or Ready, or all that did have stepped aside for s. Else
+// nil. What is not nil stays valid as long as s.
+//
+// It is for those who move bytes for somebody else, such as a gateway, and ask
+// again as long as it is nil: no layer's code runs in it, so that many sockets may
+// share a goroutine (law 14).
+func (s *Socket) Direct() *Path {
+	if in := s.chain.inPath; s.aside.Load()&in != in {
+		return nil
+	}
+	return &s.chain.path
+}
