@@ -84,11 +84,12 @@
 //     socket, is counted and reported with the layer's name. A layer starts
 //     goroutines and timers only through [StartupRequest]; a test forbids the
 //     bare go statement in provider/layer. on_failure is stated by every layer
-//     that decides. Fatal runtime errors (concurrent map writes, stack overflow,
-//     out of memory) cannot be contained. [TestLaw14Panics, TestLaw14NoBareGo,
-//     TestLaw14OnFailure; the watchdog for calls that never return and the
-//     breaker come with "The chain in operation", the rule that flows with a
-//     layer's data entry never run on a shared loop with "The fast path".]
+//     that decides. A flow with a layer's data entry in its path never runs on a
+//     shared loop: [Socket.Direct] tells. Fatal runtime errors (concurrent map
+//     writes, stack overflow, out of memory) cannot be contained.
+//     [TestLaw14Panics, TestLaw14NoBareGo, TestLaw14OnFailure, TestLaw14Direct,
+//     and TestFlowsShareLoops of sockets/gateway; the watchdog for calls that
+//     never return and the breaker come with "The chain in operation".]
 //  15. Bytes and packets are counted once, by the base, on the Socket; no layer
 //     replaces a data entry to count. [TestLaw15Counting]
 package provider

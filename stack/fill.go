@@ -65,6 +65,7 @@ type filler struct {
 	n      int
 	fn     func([]byte) (int, error)
 	filled [][]byte
+	few    [4][]byte // where filled begins
 	spill  []byte
 	rest   tcpipSlice
 	short  bool
@@ -75,11 +76,12 @@ var errShort = errors.New("stack: fewer bytes than promised")
 
 func (c *filler) begin(n int, fn func([]byte) (int, error)) {
 	c.n, c.fn, c.short, c.err = n, fn, false, nil
+	c.filled = c.few[:0]
 }
 
 func (c *filler) end() {
 	clear(c.filled)
-	c.fn, c.filled, c.spill = nil, c.filled[:0], nil
+	c.fn, c.filled, c.spill = nil, nil, nil
 }
 
 // Len implements tcpip.Payloader.

@@ -18,8 +18,9 @@ type FlowHandler interface {
 	// TCP is called on a goroutine of its own for each connection attempt,
 	// which it decides with one of Accept, Refuse, Unreachable and Drop. If it
 	// returns undecided the flow is refused. Retransmissions of the SYN are the
-	// same Flow. It may go on using an accepted Flow, but must return soon
-	// after Canceled, or after errors of the Flow: Stack.Close waits for it.
+	// same Flow. It may go on using an accepted Flow, also after it has returned,
+	// until Close or Abort; it must return soon after Canceled, or after errors of
+	// the Flow: Stack.Close waits for it.
 	TCP(f *Flow)
 	// UDP is called on the reading goroutine and must not block.
 	UDP(d *Datagram)
@@ -56,7 +57,6 @@ type Flow struct {
 	queue waiter.Queue
 	ep    *tcp.Endpoint
 	chunk filler
-	views [][]byte // what Peek gathers into
 }
 
 // flowKey tells flows apart.
@@ -131,6 +131,7 @@ func (f *Flow) Accept() error {
 		return fmt.Errorf("stack: accept flow from %v to %v: %w", f.key.src, f.key.dst, errno(terr))
 	}
 	f.phase = accepted
+	f.quote = Quote{}
 	f.ep = ep.(*tcp.Endpoint)
 	if !f.stack.flows.settle(f, true) {
 		f.closed = true

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -91,16 +92,39 @@ func (f *Flow) broken(err tcpip.Error) error {
 	return f.cause
 }
 
+// FlowEvents say what a wake is about.
+type FlowEvents uint8
+
+// Events of a Flow.
+const (
+	FlowReadable FlowEvents = 1 << iota // Peek may have something, the program's FIN included
+	FlowWritable                        // Fill may take something
+	FlowBroken                          // the connection may have ended
+)
+
+func flowEvents(m waiter.EventMask) (e FlowEvents) {
+	if m&(waiter.ReadableEvents|waiter.EventRdHUp) != 0 {
+		e |= FlowReadable
+	}
+	if m&waiter.WritableEvents != 0 {
+		e |= FlowWritable
+	}
+	if m&(waiter.EventHUp|waiter.EventErr) != 0 {
+		e |= FlowReadable | FlowWritable | FlowBroken
+	}
+	return e
+}
+
 // Watch has wake called whenever State may have changed, until Watch(nil):
 // after that returned, no wake runs. gVisor calls wake under its own locks, so
 // it may mark and schedule, and call nothing of the Flow. Look at State after
 // Watch: what happened before it wakes nobody.
-func (f *Flow) Watch(wake func()) {
+func (f *Flow) Watch(wake func(FlowEvents)) {
 	f.mu.Lock()
 	old := f.watch
 	f.watch = nil
 	if wake != nil {
-		e := waiter.NewFunctionEntry(^waiter.EventMask(0), func(waiter.EventMask) { wake() })
+		e := waiter.NewFunctionEntry(^waiter.EventMask(0), func(m waiter.EventMask) { wake(flowEvents(m)) })
 		f.watch = &e
 		f.queue.EventRegister(&e)
 	}
@@ -110,28 +134,40 @@ func (f *Flow) Watch(wake func()) {
 	}
 }
 
-// gather collects the slices that gVisor's Read(Peek) hands out.
+// gather collects the slices that gVisor's Read(Peek) hands out. It is pooled:
+// most flows are idle, and 256 slices are 6 KiB.
 type gather struct {
-	bufs [][]byte
+	bufs [maxLease][]byte
+	n    int
 	left int
+	drop discard
 }
+
+var gathers = sync.Pool{New: func() any { return new(gather) }}
 
 // maxLease bounds the slices of one Peek, far below the 1024 of writev(2).
 const maxLease = 256
 
 func (g *gather) Write(b []byte) (int, error) {
-	if g.left == 0 || len(g.bufs) == maxLease {
+	if g.left == 0 || g.n == maxLease {
 		return 0, io.ErrShortWrite
 	}
 	n := min(len(b), g.left)
 	g.left -= n
 	if n > 0 {
-		g.bufs = append(g.bufs, b[:n])
+		g.bufs[g.n] = b[:n]
+		g.n++
 	}
 	if n < len(b) {
 		return n, io.ErrShortWrite
 	}
 	return n, nil
+}
+
+func (g *gather) release() {
+	clear(g.bufs[:g.n])
+	g.n = 0
+	gathers.Put(g)
 }
 
 // discard drops bytes from the receive queue.
@@ -160,19 +196,18 @@ func (f *Flow) Peek(max int, fn func(bufs [][]byte) (taken int)) (int, error) {
 		return 0, err
 	}
 	defer f.release()
-	g := gather{bufs: f.views[:0], left: max}
-	_, terr := ep.Read(&g, tcpip.ReadOptions{Peek: true})
-	f.views = g.bufs
-	if terr != nil {
+	g := gathers.Get().(*gather)
+	defer g.release()
+	g.left = max
+	if _, terr := ep.Read(g, tcpip.ReadOptions{Peek: true}); terr != nil {
 		return 0, f.readError(ep, terr)
 	}
-	defer clear(f.views)
-	taken := min(fn(g.bufs), max-g.left)
+	taken := min(fn(g.bufs[:g.n]), max-g.left)
 	if taken <= 0 {
 		return 0, nil
 	}
-	d := discard{left: taken}
-	ep.Read(&d, tcpip.ReadOptions{})
+	g.drop.left = taken
+	ep.Read(&g.drop, tcpip.ReadOptions{})
 	ep.ModerateRecvBuf(taken) // gonet's Read would; without it the window never grows
 	return taken, nil
 }

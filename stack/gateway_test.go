@@ -39,7 +39,7 @@ type waiter struct{ c chan struct{} }
 
 func watch(f *stack.Flow) waiter {
 	w := waiter{make(chan struct{}, 1)}
-	f.Watch(func() {
+	f.Watch(func(stack.FlowEvents) {
 		select {
 		case w.c <- struct{}{}:
 		default:

@@ -29,7 +29,7 @@ func (teller) Startup(_ *provider.StartupRequest, next *provider.ProcTable) (pro
 
 // The way past the storeys is open when none stands in the path of the bytes,
 // or all that did have stepped aside, each for that socket alone.
-func TestDirect(t *testing.T) {
+func TestLaw14Direct(t *testing.T) {
 	allow := &decider{answer: provider.Verdict{Action: provider.Allow}, on: provider.FailClosed}
 	for _, c := range []struct {
 		name   string

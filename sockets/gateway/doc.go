@@ -10,11 +10,18 @@
 //
 // # TCP
 //
-// Dial before accept, always: the program's connect ends as the real one did. A
-// flow then has one goroutine, which moves bytes both ways without copying them
-// in user space: towards the host netstack's queue is peeked under a lease and
-// handed to WSPSend; towards the program WSPRecv fills netstack's own chunk. A
-// half-close passes each way by itself.
+// Dial before accept, always: the program's connect ends as the real one did.
+// Bytes then move both ways without a copy in user space: towards the host
+// netstack's queue is peeked under a lease and handed to WSPSend; towards the
+// program WSPRecv fills netstack's own chunk. A half-close passes each way by
+// itself.
+//
+// A flow is a task of a few shared loops, as many as may run at once, if no layer
+// stands in the path of its bytes (provider.Socket.Direct): none replaced a data
+// entry, or all that did have stepped aside. An idle one then has no goroutine. A
+// flow with a layer in its path has one of its own, so that a layer's call which
+// does not return costs that flow alone; and so has every flow while it is being
+// connected, ends, or fails, where layers have a say.
 //
 // # UDP and ping
 //

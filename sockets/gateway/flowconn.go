@@ -21,7 +21,7 @@ type flowConn struct {
 
 func newFlowConn(ctx context.Context, f *stack.Flow) *flowConn {
 	c := &flowConn{f: f, ctx: ctx, bell: newBell()}
-	f.Watch(c.bell.ring)
+	f.Watch(func(stack.FlowEvents) { c.bell.ring() })
 	return c
 }
 

@@ -23,9 +23,11 @@ type Gateway struct {
 
 	ctx     context.Context
 	cancel  context.CancelFunc
-	mu      sync.Mutex // guards closed against running
+	mu      sync.Mutex // guards closed against running, and flows
 	closed  bool
+	flows   map[*splice]struct{}
 	running sync.WaitGroup
+	loops   *loops
 }
 
 var _ stack.FlowHandler = (*Gateway)(nil)
@@ -42,6 +44,8 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{cfg: cfg, log: cfg.Log.With("attachment", cfg.Attachment), names: newNames(cfg.Limits.Names)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.flows = make(map[*splice]struct{})
+	g.loops = newLoops()
 	g.dgram = newAssociations(g)
 	g.dns = newResolver(g)
 	return g, nil
@@ -55,7 +59,13 @@ func (g *Gateway) Close() error {
 	g.closed = true
 	g.mu.Unlock()
 	g.cancel()
+	g.mu.Lock()
+	for p := range g.flows {
+		p.wake(0)
+	}
+	g.mu.Unlock()
 	g.running.Wait()
+	g.loops.close()
 	return nil
 }
 

@@ -2,10 +2,9 @@ package gateway
 
 import (
 	"errors"
-	"io"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -16,60 +15,96 @@ import (
 // eight 64 KiB segments, the prototype's best (perf.md B2).
 const quantum = 512 << 10
 
-// splice joins a flow of the program and a socket of a chain. One goroutine
-// runs it; wakes of both sides ring its bell.
+// splice joins a flow of the program and a socket of a chain. Wakes of both
+// sides say what has happened; whoever runs it looks.
+//
+// It begins on the flow's own goroutine (serve). As soon as no layer stands in
+// the path of its bytes, it moves to the shared loops (turn), and back for what
+// is not bytes: ends and failures, where layers have a say.
 type splice struct {
 	g *Gateway
 	f *stack.Flow
 	s *provider.Socket
 	t *provider.ProcTable
 
-	bell     bell
-	up, down provider.Msg // reused: a Msg made per call escapes
-	chunk    [1][]byte
-	lend     func([][]byte) int        // p.lent, bound once: a method value allocates
-	fill     func([]byte) (int, error) // p.receive
-	sendErr  wsa.Errno                 // of the last lend
+	send, recv func(*provider.Socket, *provider.Msg) (int, wsa.Errno) // of t, or past its layers
 
-	upDone, downDone bool // that direction's end has been passed on
-	closed           bool
-	ticker           *time.Timer
+	bell   bell // of serve
+	task   task // of turn
+	shared atomic.Bool
+	news   atomic.Uint32 // what wakes have said since turn has looked
+
+	up, down half
+	sendErr  wsa.Errno // of the last lend
+	closed   bool
+
+	path      *provider.Path // of turn
+	hostEnded bool           // turn was told; serve looks
+	watchdog  *watchdog      // while one side has ended
 }
 
+// half is one direction.
+type half struct {
+	drained bool // nothing came since the source was found empty
+	full    bool // no room came since the sink was found full
+	done    bool // its end has been passed on
+}
+
+func (h *half) runs() bool { return !h.drained && !h.full && !h.done }
+
+// News of turn.
+const (
+	programReadable uint32 = 1 << iota
+	programWritable
+	programBroken
+	hostReadable
+	hostWritable
+	hostClosed
+)
+
 func newSplice(g *Gateway, f *stack.Flow, s *provider.Socket) *splice {
-	p := &splice{g: g, f: f, s: s, t: &s.Chain().Table, bell: newBell()}
-	p.lend, p.fill = p.lent, p.receive
+	t := &s.Chain().Table
+	p := &splice{g: g, f: f, s: s, t: t, send: t.WSPSend, recv: t.WSPRecv, bell: newBell()}
+	p.task.loops, p.task.turn = g.loops, p.turn
 	return p
 }
 
 const watched = wsa.FD_READ | wsa.FD_WRITE | wsa.FD_CONNECT | wsa.FD_CLOSE
 
-// run dials, answers the program as the dial ended, and moves bytes to the end.
+// run dials, answers the program as the dial ended, and sees to it that bytes
+// move until the end.
 func (p *splice) run(dst netip.AddrPort) {
-	defer p.finish()
-	p.t.Watch(p.s, p.bell, watched)
+	p.t.Watch(p.s, p, watched)
 	e := p.connect(dst)
 	switch {
 	case e == wsa.ECANCELLED:
 		p.g.TCPCanceled.Add(1)
 		p.hangUp(provider.CloseAbort)
 		p.f.Drop()
-		return
 	case e != 0:
 		p.failed(e)
 		p.hangUp(provider.CloseAbort)
 		end(p.f, e)
+	case !p.accept():
+		p.hangUp(provider.CloseAbort)
+	default:
+		if !p.share() {
+			p.serve()
+		}
 		return
 	}
+	p.g.leave(p)
+}
+
+func (p *splice) accept() bool {
 	if err := p.f.Accept(); err != nil {
 		p.g.log.Debug("the program's handshake failed", "err", err)
 		p.g.TCPCanceled.Add(1)
-		p.hangUp(provider.CloseAbort)
-		return
+		return false
 	}
 	p.g.TCPConnected.Add(1)
-	p.f.Watch(p.bell.ring)
-	p.move()
+	p.f.Watch(p.wakeFlow)
+	return true
 }
 
 func (p *splice) failed(e wsa.Errno) {
@@ -105,142 +140,79 @@ func (p *splice) connect(dst netip.AddrPort) wsa.Errno {
 	}
 }
 
-// move runs until both directions have ended or one side was reset.
-func (p *splice) move() {
-	for {
-		if p.g.ctx.Err() != nil {
-			p.abort()
-			return
-		}
-		moved := p.upward()
-		if !p.closed && p.downward() {
-			moved = true
-		}
-		if p.closed || p.upDone && p.downDone {
-			return
-		}
-		if !moved && !p.wait() {
-			p.abort()
-			return
-		}
+// Wake is called by the host's side, under the base's locks.
+func (p *splice) Wake(_ *provider.Socket, hint wsa.Events) {
+	var n uint32
+	if hint&(wsa.FD_READ|wsa.FD_CLOSE) != 0 {
+		n |= hostReadable
 	}
+	if hint&wsa.FD_CLOSE != 0 {
+		n |= hostClosed
+	}
+	if hint&wsa.FD_WRITE != 0 {
+		n |= hostWritable
+	}
+	p.wake(n)
 }
 
-// wait is false when the gateway closes, or a half-closed flow was idle too long.
-func (p *splice) wait() bool {
-	var idle <-chan time.Time
-	if p.upDone || p.downDone {
-		if p.ticker == nil {
-			p.ticker = time.NewTimer(p.g.cfg.Limits.HalfClose)
-		} else {
-			p.ticker.Reset(p.g.cfg.Limits.HalfClose)
-		}
-		idle = p.ticker.C
+// wakeFlow is called by the program's side, under the stack's locks.
+func (p *splice) wakeFlow(e stack.FlowEvents) {
+	var n uint32
+	if e&stack.FlowReadable != 0 {
+		n |= programReadable
 	}
-	select {
-	case <-p.bell:
-		return true
-	case <-idle:
-		return false
-	case <-p.g.ctx.Done():
-		return false
+	if e&stack.FlowWritable != 0 {
+		n |= programWritable
+	}
+	if e&stack.FlowBroken != 0 {
+		n |= programBroken
+	}
+	p.wake(n)
+}
+
+func (p *splice) wake(news uint32) {
+	p.news.Or(news)
+	if p.shared.Load() {
+		p.task.wake()
+	} else {
+		p.bell.ring()
 	}
 }
 
 // upward moves from the program to the host: what netstack has queued is lent
-// to WSPSend and dropped as far as it was taken.
-func (p *splice) upward() bool {
-	if p.upDone {
-		return p.resetByProgram()
-	}
-	p.sendErr = 0
-	n, err := p.f.Peek(quantum, p.lend)
+// to the send entry and dropped as far as it was taken. The end of the flow is
+// io.EOF, and what breaks it another error.
+func (p *splice) upward() (moved bool, err error) {
+	c := carriers.Get().(*carrier)
+	defer carriers.Put(c)
+	c.p, p.sendErr = p, 0
+	n, err := p.f.Peek(quantum, c.lend)
 	switch {
-	case p.sendErr != 0 && p.sendErr != wsa.EWOULDBLOCK:
-		p.abort() // as on a real network: who sends to a dead end is reset
-	case n > 0:
-		return true
-	case errors.Is(err, io.EOF):
-		p.upDone = true
-		p.t.WSPShutdown(p.s, wsa.SD_SEND)
-		return true
-	case err != nil && !errors.Is(err, syscall.EAGAIN):
-		p.abort() // the program reset its side
+	case p.sendErr == wsa.EWOULDBLOCK:
+		p.up.full = true
+	case p.sendErr != 0:
+		return n > 0, p.sendErr // as on a real network: who sends to a dead end is reset
+	case errors.Is(err, syscall.EAGAIN):
+		p.up.drained = true
+		err = nil
 	}
-	return false
+	return n > 0, err
 }
 
-func (p *splice) lent(bufs [][]byte) int {
-	p.up.Buffers, p.up.Flags = bufs, 0
-	n, e := p.t.WSPSend(p.s, &p.up)
-	p.up.Buffers, p.sendErr = nil, e
-	return n
-}
-
-// resetByProgram notices a reset that comes after the program's own FIN.
-func (p *splice) resetByProgram() bool {
-	if p.f.State().Err != nil {
-		p.abort()
-	}
-	return false
-}
-
-// downward moves from the host to the program: WSPRecv fills netstack's chunk.
-// Fill is promised what Ready counts: exact for a stream (law 5), and at least
-// a byte where it says readable and does not count.
-func (p *splice) downward() bool {
-	if p.downDone {
-		return false
-	}
-	r := p.t.Ready(p.s, wsa.FD_READ|wsa.FD_CLOSE)
+// fill moves up to n bytes, which are there, from the host to the program: the
+// receive entry writes into netstack's own memory.
+func (p *splice) fill(n int) (moved int, err error) {
+	c := carriers.Get().(*carrier)
+	defer carriers.Put(c)
+	c.p, c.err = p, 0
+	moved, err = p.f.Fill(min(n, quantum), c.fill)
 	switch {
-	case r.Queued > 0 || r.Events&wsa.FD_READ != 0:
-		return p.fillUp(max(r.Queued, 1))
-	case r.Events&wsa.FD_CLOSE == 0:
-		return false
-	case r.Close != 0:
-		p.abort()
-		return false
+	case c.err == wsa.EWOULDBLOCK:
+		p.down.drained, err = true, nil
+	case errors.Is(err, syscall.EAGAIN):
+		p.down.full, err = true, nil
 	}
-	return p.endOfStream()
-}
-
-func (p *splice) fillUp(queued int) bool {
-	n, err := p.f.Fill(min(queued, quantum), p.fill)
-	if err != nil && !errors.Is(err, syscall.EAGAIN) {
-		p.abort()
-	}
-	return n > 0
-}
-
-func (p *splice) receive(b []byte) (int, error) {
-	p.chunk[0] = b
-	p.down.Buffers, p.down.Flags = p.chunk[:], 0
-	n, e := p.t.WSPRecv(p.s, &p.down)
-	p.chunk[0] = nil
-	return n, e.Err()
-}
-
-// endOfStream makes sure by a receive of its own: data may have come between
-// Ready's look at the queue and at the end.
-func (p *splice) endOfStream() bool {
-	var b [1]byte
-	p.chunk[0] = b[:]
-	p.down.Buffers, p.down.Flags = p.chunk[:], wsa.MSG_PEEK
-	n, e := p.t.WSPRecv(p.s, &p.down)
-	p.chunk[0] = nil
-	switch {
-	case n > 0:
-		return p.fillUp(1)
-	case e == wsa.EWOULDBLOCK:
-		return false
-	case e != 0:
-		p.abort()
-		return false
-	}
-	p.downDone = true
-	p.f.CloseWrite()
-	return true
+	return moved, err
 }
 
 // abort resets both sides: a reset on one is a reset on the other.
@@ -256,20 +228,20 @@ func (p *splice) abort() {
 
 // finish ends both sides gracefully, unless they are ended already.
 func (p *splice) finish() {
-	if p.ticker != nil {
-		p.ticker.Stop()
+	if !p.closed {
+		p.hangUp(provider.CloseBackground)
+		p.f.Watch(nil)
+		p.f.Close()
 	}
-	if p.closed {
-		return
-	}
-	p.hangUp(provider.CloseBackground)
-	p.f.Watch(nil)
-	p.f.Close()
+	p.g.leave(p)
 }
 
 // hangUp closes the host side.
 func (p *splice) hangUp(m provider.CloseMode) {
 	p.closed = true
+	if p.watchdog != nil {
+		p.watchdog.stop()
+	}
 	p.t.Watch(p.s, nil, 0)
 	p.t.WSPCloseSocket(p.s, m)
 }

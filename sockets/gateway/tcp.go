@@ -9,32 +9,57 @@ import (
 )
 
 // TCP is called by the stack for each flow, on a goroutine of the flow's own,
-// which stays with it to the end.
+// which stays with it while it is being connected, and longer if layers stand in
+// the path of its bytes.
 func (g *Gateway) TCP(f *stack.Flow) {
 	if !g.enter() {
 		f.Drop()
 		return
 	}
-	defer g.running.Done()
 	g.TCPFlows.Add(1)
+	p, dst := g.begin(f)
+	if p == nil {
+		g.running.Done()
+		return
+	}
+	g.join(p)
+	p.run(dst)
+}
+
+// begin is nil when the flow has ended already.
+func (g *Gateway) begin(f *stack.Flow) (*splice, netip.AddrPort) {
 	if g.isDNS(f.Destination()) {
 		g.dns.serveTCP(f)
-		return
+		return nil, netip.AddrPort{}
 	}
 	dst, e := g.target(f.Destination())
 	if e != 0 {
 		g.TCPDenied.Add(1)
 		g.refused(f.Source(), f.Destination(), wsa.SOCK_STREAM, wsa.IPPROTO_TCP, e)
 		end(f, e)
-		return
+		return nil, dst
 	}
 	s, e := g.open(f.Source(), dst, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
 	if e != 0 {
 		g.TCPFailed.Add(1)
 		end(f, e)
-		return
+		return nil, dst
 	}
-	newSplice(g, f, s).run(dst)
+	return newSplice(g, f, s), dst
+}
+
+func (g *Gateway) join(p *splice) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.flows[p] = struct{}{}
+}
+
+// leave is the last that a splice does.
+func (g *Gateway) leave(p *splice) {
+	g.mu.Lock()
+	delete(g.flows, p)
+	g.mu.Unlock()
+	g.running.Done()
 }
 
 // open makes a socket of the chain that the flow resolves to.
