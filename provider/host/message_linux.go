@@ -95,7 +95,7 @@ func (m *message) controlBytes() []byte {
 // not SIGPIPE.
 func (m *message) send(fd, flags int) (int, syscall.Errno) {
 	for {
-		n, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags|unix.MSG_NOSIGNAL))
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags|unix.MSG_NOSIGNAL))
 		if errno != unix.EINTR {
 			return int(n), errno
 		}
@@ -105,7 +105,7 @@ func (m *message) send(fd, flags int) (int, syscall.Errno) {
 // receive is recvmsg(2) on what prepare left; name.length becomes what came.
 func (m *message) receive(fd, flags int) (int, syscall.Errno) {
 	for {
-		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags))
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags))
 		if errno == unix.EINTR {
 			continue
 		}
@@ -118,7 +118,7 @@ func (m *message) receive(fd, flags int) (int, syscall.Errno) {
 
 func sendBytes(fd int, b []byte, flags int) (int, syscall.Errno) {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
 			uintptr(flags|unix.MSG_NOSIGNAL), 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
@@ -128,7 +128,7 @@ func sendBytes(fd int, b []byte, flags int) (int, syscall.Errno) {
 
 func receiveBytes(fd int, b []byte, flags int) (int, syscall.Errno) {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
 			uintptr(flags), 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
@@ -136,10 +136,19 @@ func receiveBytes(fd int, b []byte, flags int) (int, syscall.Errno) {
 	}
 }
 
+// bytesQueued is SIOCINQ, 0 if it fails.
+func bytesQueued(fd int) int {
+	var n int32
+	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
 // countBytes is how much a receive of a stream would get at most: with MSG_TRUNC
 // TCP copies nothing (tcp(7)).
 func countBytes(fd int) (int, syscall.Errno) {
-	n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), 0, 1<<30, unix.MSG_PEEK|unix.MSG_TRUNC, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), 0, 1<<30, unix.MSG_PEEK|unix.MSG_TRUNC, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

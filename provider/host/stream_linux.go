@@ -253,9 +253,8 @@ func (s *stream) hasData() bool { return s.inq() > 0 }
 // stops at an urgent mark even when it is next and a receive would step over it,
 // so where there ever was one the bytes are counted by a peek that copies none.
 func (s *stream) inq() int {
-	n, err := unix.IoctlGetUint32(s.fd, unix.SIOCINQ)
-	if err == nil && n > 0 {
-		return int(n)
+	if n := bytesQueued(s.fd); n > 0 {
+		return n
 	}
 	if !s.urgent.Load() {
 		return 0
