@@ -18,6 +18,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/doctor"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
+	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
 // Exit statuses of env(1) and of shells.
@@ -72,6 +73,7 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 	if err != nil {
 		return execStatus(err), err
 	}
+	runtime.GOMAXPROCS(gateway.Procs()) // before the stack, which takes its measure from it
 	p, err := newPlane(cfg, n)
 	if err != nil {
 		return ExitOurs, err
