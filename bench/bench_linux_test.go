@@ -2,6 +2,8 @@ package bench_test
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -9,11 +11,16 @@ import (
 	"time"
 
 	"github.com/netnsd/netnsd/bench"
+	"github.com/netnsd/netnsd/bench/report"
 	"github.com/netnsd/netnsd/provider/providertest"
 )
 
 func TestMain(m *testing.M) {
 	bench.Child()
+	victim()
+	if raceEnabled { // every child of ours would sleep for a second before it ends
+		os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	providertest.Main(m)
 }
 
@@ -27,47 +34,61 @@ func needRoot(t testing.TB) {
 	t.Skip("not root: the comparison makes namespaces and TUN devices")
 }
 
-// BenchmarkLink prints the comparison and reports its ratios. Run it with
-// -benchtime 1x: one iteration is the whole comparison.
-func BenchmarkLink(b *testing.B) {
+// fromEnv are the options of a benchmark: go test has no flags for them.
+func fromEnv(t testing.TB) bench.Options {
+	list := func(name string) []string {
+		return strings.FieldsFunc(os.Getenv("NETNSD_BENCH_"+name), func(r rune) bool { return r == ',' })
+	}
+	o := bench.Options{Workloads: list("WORKLOADS"), Profile: os.Getenv("NETNSD_BENCH_PROFILE"), Against: map[string]string{}, Netnsd: os.Getenv("NETNSD_BENCH_NETNSD")}
+	o.Quick, _ = strconv.ParseBool(os.Getenv("NETNSD_BENCH_QUICK"))
+	o.Repetitions, _ = strconv.Atoi(os.Getenv("NETNSD_BENCH_REPS"))
+	o.Measure, _ = time.ParseDuration(os.Getenv("NETNSD_BENCH_MEASURE"))
+	o.Warmup, _ = time.ParseDuration(os.Getenv("NETNSD_BENCH_WARMUP"))
+	for _, a := range list("AGAINST") {
+		name, path, _ := strings.Cut(a, "=")
+		o.Against[name] = path
+	}
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	return o
+}
+
+// BenchmarkTable measures the tables one by one. Run it with -benchtime 1x: one
+// iteration is a whole table.
+func BenchmarkTable(b *testing.B) {
 	needRoot(b)
-	reps, _ := strconv.Atoi(os.Getenv("NETNSD_BENCH_REPS"))
-	for range b.N {
-		r, err := bench.Compare(context.Background(), bench.Options{Repetitions: reps})
-		if err != nil {
-			b.Fatal(err)
-		}
-		var table strings.Builder
-		if err := r.WriteTable(&table); err != nil {
-			b.Fatal(err)
-		}
-		b.Logf("MTU %d, %d repetitions\n%s", r.MTU, len(r.Figures[bench.Up][bench.Ours]), table.String())
-		for _, w := range []string{bench.Up, bench.Down, bench.PingPong} {
-			b.ReportMetric(r.Ratio(w, bench.Ours, bench.Naive).Median, w+"/naive")
-			b.ReportMetric(r.Ratio(w, bench.Ours, bench.Veth).Median, w+"/veth")
-		}
+	for _, info := range bench.Tables() {
+		b.Run(info.Name, func(b *testing.B) {
+			o := fromEnv(b)
+			o.Tables = []string{info.Name}
+			for range b.N {
+				p, err := bench.NewPlan(o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r, err := p.Run(context.Background(), nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				show(b, r)
+			}
+		})
 	}
 }
 
-// The harness itself: every variant carries every workload, in a short run, and
-// what it makes is gone afterwards.
-func TestCompare(t *testing.T) {
-	needRoot(t)
-	r, err := bench.Compare(context.Background(), bench.Options{Repetitions: 1, Measure: 100 * time.Millisecond, Warmup: 50 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
+// show logs the table and reports its ratios.
+func show(b *testing.B, r *report.Report) {
+	var text strings.Builder
+	res := report.Evaluate(r, nil)
+	if err := res.WriteTable(&text, false); err != nil {
+		b.Fatal(err)
 	}
-	for _, w := range []string{bench.Up, bench.Down, bench.PingPong} {
-		for _, v := range []string{bench.Veth, bench.Ours, bench.Naive} {
-			if f := r.Figures[w][v]; len(f) != 1 || f[0] <= 0 {
-				t.Errorf("%s %s: %v", w, v, f)
+	fmt.Printf("\n%s", text.String()) // b.Log shows ten lines
+	for _, t := range r.Tables {
+		for _, row := range t.Rows {
+			for i, name := range t.Baselines {
+				x := report.Paired(row.Series[0].Samples, row.Series[i+1].Samples, row.Less)
+				b.ReportMetric(x.Median, row.Workload+"/"+name)
 			}
-		}
-	}
-	left, _ := os.ReadDir("/run/netns")
-	for _, d := range left {
-		if strings.HasPrefix(d.Name(), "netnsd-bench-"+strconv.Itoa(os.Getpid())) {
-			t.Errorf("namespace %s was left", d.Name())
 		}
 	}
 }

@@ -1,35 +1,120 @@
-// Package bench measures netnsd side by side with what it is compared to, in
-// one run: a figure alone says more about the machine than about the code.
+// Package bench measures netnsd side by side with what it is compared to, in one
+// run, and gives what it found as a [report.Report]: a figure alone says more
+// about the machine than about the code.
 //
-// # What is measured
+//	NewPlan ── checks names, rights, programs ──▶ Plan ── Run ──▶ report.Report
+//	tables.go   who is compared with whom, under which loads, and what is asked
+//	run.go      repetitions, seats, what happens to who fails
+//	internal/lab        namespaces, links, processes: made, and gone afterwards
+//	internal/contender  kernels, pasta, slirp4netns, tun2socks, netnsd
+//	internal/subject    netnsd's own process: gateway or sockets, and its chain
+//	internal/load       clients and servers
+//	internal/storey     what a layer costs an operation
 //
-// Three variants carry TCP between a load generator, an unmodified kernel client
-// in a network namespace of its own, and a server:
+// # Who is measured
 //
-//	veth    kernel to kernel over a veth pair: the limit
-//	ours    kernel to netstack over a TUN, our link, sockets of provider/netstack
-//	naive   the same over songgao/water and gVisor's link/channel, one packet a
-//	        system call: what everybody would write first (stacktest.NewNaive)
+//	veth, loopback       kernel to kernel: the limit. MTU 1500 and 65536
+//	pasta, slirp4netns   as installed or given by path, at the MTU at which they
+//	                     are best: their 65520
+//	tun2socks            given by path, at its default MTU of 1500, connecting directly
+//	netnsd               the gateway as `netnsd run` puts it together, MTU 1500, with
+//	                     a chain of three layers that decide; netnsd-NAME with others:
+//	                     none, decide1, decide6, audit (over a policy), look (a layer
+//	                     that counts the bytes of every data operation), kit (one
+//	                     that copies them through a kit.Conversation)
+//	netnsd-sockets       the servers themselves, on sockets of a stack behind a TUN,
+//	                     MTU 1500, through sockets.Session and provider/netstack
+//	naive, naive-gateway the same over songgao/water and gVisor's link/channel, one
+//	                     packet a system call: what everybody would write first. Its
+//	                     buffers, SACK and congestion control are ours
 //
-// under three workloads: one stream up, one stream down (256 KiB writes), and a
-// ping-pong of 64 bytes. MTU 1500. The congestion control is reno at every end,
-// kernel or not, as netstack's is: the kernel's default here is BBR, whose pacing
-// halves it (perf.md). Buffers, SACK and congestion control of naive are ours.
+// A layer that decides is provider/layer/policy with three rules, the same for
+// each; a name like pasta-2025 is another pasta, with a baseline of its own
+// wherever pasta is one.
 //
-// # How
+// # Under which loads
 //
-// Repetitions are interleaved, all variants of a workload before the next
-// repetition, so that a machine that slows down slows all of them down. A figure
-// is the median; a ratio is the median of the ratios of each repetition, with
-// the least and the greatest. On two shared cores single figures scatter by
-// 30 %, ratios by less.
+//	up1 up8 down1 down8    streams, 256 KiB a write; what the receiver got counts
+//	up1000 down1000        the same on so many connections, 32 KiB a write
+//	pp1 pp16               ping-pong of 64 bytes on each connection
+//	pp-of-N                64 ping-pongs under way at a time, over N connections
+//	crr                    4 clients connect, exchange a byte each way, and reset
+//	udp64 udp1400          one sender as fast as it can; what the server received
+//	                       counts, what was lost is told beside it. -down: towards
+//	                       the program
+//	dns                    16 clients, one question under way each, no name twice, put
+//	                       to the name service that a program there is given
+//	idleN                  resident set of the contender for each of N connections on
+//	                       which nothing moves, less what it had after its first 100
+//	                       were gone; ours after a garbage collection
+//	start                  `netnsd run -- true`, the median of nine
+//	iperf3-*, wrk*         foreign clients: iperf3 to its own server, wrk to net/http
+//	decides, looks         what one layer adds to a WSPSend or WSPRecv of 1 KiB over
+//	                       provider/base and a driver that does nothing, to a tenth
+//	                       of a nanosecond
+//
+// Each sample has besides the busy CPUs of the machine, those of the contender's
+// own process, and its resident set. Of several streams it has how many received
+// nothing in the window, and the slowest against the fastest.
+//
+// # How, and how far it can be believed
+//
+// The client is a process in a namespace of its own for each contender, the
+// servers are processes in the namespace of the host, at an address that is on
+// no contender's way but through it; the contender is a process of its own, there
+// too. The ends are as lean as we can make them, since their cost is in every
+// figure and moves every ratio towards 1: blocking system calls, a thread a
+// connection, up to 64 connections; Go's poller beyond; one epoll for pp-of-N.
+//
+// Repetitions are interleaved: all contenders of a row, then the next row, then
+// the next repetition, so that a machine that slows down slows all of them down;
+// ratios pair samples of one repetition. Who begins a row changes from repetition
+// to repetition. Every repetition sets every contender up anew, in a namespace of
+// its own. Within a repetition all of them stand and wait while one is measured:
+// waiting costs none of them CPU, but each carries on with what it has grown to
+// in the rows before.
+//
+// A figure is 1 s after a warm-up of 0.4 s that does not count (the quick run: 0.4
+// after 0.2): long enough for slow start, buffers that grow and the idle restart
+// of netstack's window, too short for what comes up once in a minute. On two
+// shared cores single figures scatter by 30 %, ratios by less. The client and the
+// servers take their share of the cores from the contender, as in life they would;
+// with more cores than two every ratio is another.
+//
+// The congestion control is reno at every end, kernel or not, as netstack's is: it
+// is the default of every namespace here, so that also pasta's sockets, iperf3 and
+// wrk have it. The kernel's own default on such machines is BBR, whose pacing
+// halves it, and cubic may not be chosen in a child namespace. Everything else is
+// the kernel's default but the receive buffers of the UDP ends, 4 MiB, the backlog
+// and the range of ports.
+//
+// A figure that fails, or in which nothing arrived, is taken once more from a
+// contender set up anew; a row in which that happens in two repetitions is given
+// up for it. Every failure is logged. Rows whose program or whose limit of open
+// files is missing say so.
+//
+// What is known to be unfair: pasta and slirp4netns have an MTU of 65520, netnsd
+// 1500, as that behaves like an ordinary link; pasta acknowledges a single upload
+// only as far as the host's socket was acknowledged and is erratic here, so beating
+// it there says little; idle memory of slirp4netns is what its allocator holds.
+//
+// # What is left behind
+//
+// Nothing: namespaces, links, files and processes end with Run, whether it
+// returns, fails or is cancelled. Processes die with the run even if that is
+// killed; the namespaces it leaves then carry its pid in their name, and the next
+// run removes them.
 //
 // # Repeat it
 //
-//	go test -run '^$' -bench Link -benchtime 1x ./bench
+//	netnsd bench                      the full run: what issue 3 calls figures
+//	netnsd bench --quick              under three minutes
+//	go test -run '^$' -bench Table/gateway -benchtime 1x ./bench
 //
-// as root. NETNSD_BENCH_REPS sets the repetitions (default 3).
-//
-// This is the sketch of the harness: it exists so that the shapes were measured
-// while they could still change.
+// as root. The benchmark takes its options from the environment:
+// NETNSD_BENCH_WORKLOADS=up1,pp1 chooses rows, _REPS, _MEASURE and _WARMUP say how
+// often and how long, _QUICK=1 takes the quick run's, _AGAINST=pasta-2025=/path
+// adds programs, _NETNSD is the binary whose start is measured.
+// NETNSD_BENCH_PROFILE=DIR has every netnsd that is started write a CPU profile of
+// its whole life there: choose one workload.
 package bench

@@ -8,17 +8,20 @@
 //	              │           ├─ opener    namespaces, device, becoming the program
 //	              │           └─ doctor    what keeps run from working
 //	              ├─ explain ── chain
-//	              └─ demo ───── run, chain
+//	              ├─ demo ───── run, chain
+//	              └─ bench ──── the module's packages bench and bench/report
 package main
 
 import (
 	"os"
 
+	"github.com/netnsd/netnsd/bench"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/cli"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 )
 
 func main() {
+	bench.Child() // load generators, servers and contenders of `netnsd bench`
 	if os.Args[0] == opener.Name {
 		os.Exit(opener.Main(os.Args[1:]))
 	}

@@ -1,0 +1,5 @@
+//go:build race
+
+package storey_test
+
+const raceEnabled = true
