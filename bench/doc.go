@@ -88,8 +88,9 @@
 // the kernel's default but the receive buffers of the UDP ends, 4 MiB, the backlog
 // and the range of ports.
 //
-// A figure that fails, or in which nothing arrived, is taken once more from a
-// contender set up anew; a row in which that happens in two repetitions is given
+// A figure in which nothing arrives goes on until something does, 5 s at most: who
+// stalls is slow. One that fails is taken once more from a contender set up anew;
+// a row in which that happens in two repetitions is given
 // up for it. Every failure is logged. Rows whose program or whose limit of open
 // files is missing say so.
 //

@@ -94,8 +94,9 @@ func check(t *testing.T, name string, row report.Row, s report.Series) {
 		return
 	}
 	f := s.Samples[0]
-	// A layer that decides costs a data operation nothing.
-	if f.Repetition != 0 || f.Value < 0 || f.Value == 0 && row.Workload != "decides" {
+	// A layer that decides costs a data operation nothing, give or take what a loop
+	// differs from the next: see storey's own test.
+	if f.Repetition != 0 || f.Value <= 0 && row.Workload != "decides" {
 		t.Errorf("%s: %+v", name, f)
 	}
 	_, stalled := f.Detail["stalled"]

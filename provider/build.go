@@ -148,6 +148,9 @@ func (b *builder) openBase(base *Entry, depth int) error {
 	b.chain.path = Path{
 		Recv: b.edge.WSPRecv, RecvFrom: b.edge.WSPRecvFrom, Send: b.edge.WSPSend, SendTo: b.edge.WSPSendTo, Ready: b.edge.Ready,
 	}
+	if several, ok := base.Base.(Batcher); ok {
+		b.chain.path.SendBatch, b.chain.path.RecvBatch = several.Batch()
+	}
 	b.chain.storeys = []Storey{{ID: own.CatalogEntryID, Name: base.Name, Replaces: replaced(&table)}}
 	return nil
 }

@@ -7,6 +7,10 @@ import "github.com/netnsd/netnsd/provider/wsa"
 type Path struct {
 	Recv, RecvFrom, Send, SendTo func(*Socket, *Msg) (int, wsa.Errno)
 	Ready                        func(*Socket, wsa.Events) Readiness
+
+	// SendBatch is SendTo and RecvBatch is RecvFrom for several datagrams in one
+	// call; nil where the base has neither ([Batcher]).
+	SendBatch, RecvBatch BatchFunc
 }
 
 // Queued is how many bytes a Recv would return now: FIONREAD, and Ready without

@@ -22,9 +22,20 @@ type Config struct {
 	// SendBuffer and ReceiveBuffer bound what one TCP connection may hold,
 	// in bytes. Defaults: tune.go.
 	SendBuffer, ReceiveBuffer BufferSizes
+	// BufferBudget is how many bytes the buffers of all TCP connections may hold
+	// together, each way: with more of them than it holds buffers of the maximal
+	// size, each one's share shrinks, down to 64 KiB. Buffers that an application
+	// has set by hand shrink, too. Default 256 MiB.
+	BufferBudget int
 
 	// CongestionControl is "reno" (default) or "cubic".
 	CongestionControl string
+
+	// RTO bounds TCP's retransmission timer. Default: 200 to 600 ms while the
+	// stack is near, that is, while no route of SetRoutes leads over a NIC
+	// without a FlowHandler; 200 ms to 120 s then. Set it where on-link peers
+	// have a round trip of half a second and more.
+	RTO RTORange
 
 	// TimeWait is how long a closed connection keeps its 4-tuple. Default 10 s.
 	TimeWait time.Duration
@@ -75,6 +86,7 @@ type NICConfig struct {
 const (
 	defaultMaxHandshakes = 4096
 	defaultPerSource     = 1024
+	defaultBufferBudget  = 256 << 20
 	defaultHoldBytes     = 1 << 20
 	defaultHoldTime      = 2 * time.Second
 )
@@ -86,6 +98,12 @@ func (c Config) withDefaults() (Config, error) {
 		if b.Min <= 0 || b.Default < b.Min || b.Max < b.Default {
 			return c, fmt.Errorf("stack: buffer sizes %+v are not min <= default <= max: %w", b, syscall.EINVAL)
 		}
+	}
+	if c.BufferBudget = or(c.BufferBudget, defaultBufferBudget); c.BufferBudget < 0 {
+		return c, fmt.Errorf("stack: buffer budget of %d bytes: %w", c.BufferBudget, syscall.EINVAL)
+	}
+	if c.RTO.Min < 0 || c.RTO.Max < 0 || c.RTO.Max != 0 && c.RTO.Min > c.RTO.Max {
+		return c, fmt.Errorf("stack: RTO %v is not min <= max: %w", c.RTO, syscall.EINVAL)
 	}
 	if c.CongestionControl == "" {
 		c.CongestionControl = defaultCongestionControl

@@ -22,18 +22,25 @@ type Datagram struct {
 	parts [2][]byte
 }
 
-func (d *Datagram) set(n *NIC, p *packet, head, tail []byte) {
-	end := p.l4 + int(binary.BigEndian.Uint16(head[p.l4+4:]))
+// set makes d of the bytes from begin to end of p's payload, which goes from head
+// on into tail.
+func (d *Datagram) set(n *NIC, p *packet, head, tail []byte, begin, end int) {
 	d.Src = netip.AddrPortFrom(p.src, binary.BigEndian.Uint16(head[p.l4:]))
 	d.Dst = netip.AddrPortFrom(p.dst, binary.BigEndian.Uint16(head[p.l4+2:]))
 	d.TTL, d.TOS, d.NIC, d.head = p.ttl, p.tos, n, head
 	d.Data = d.parts[:0]
-	if first := head[p.payload:min(end, len(head))]; len(first) > 0 {
-		d.Data = append(d.Data, first)
+	begin, end = p.payload+begin, p.payload+end
+	if begin < min(end, len(head)) {
+		d.Data = append(d.Data, head[begin:min(end, len(head))])
 	}
-	if end > len(head) {
-		d.Data = append(d.Data, tail[:end-len(head)])
+	if begin, end = max(begin-len(head), 0), end-len(head); begin < end {
+		d.Data = append(d.Data, tail[begin:end])
 	}
+}
+
+// datagram is the length of the payload of a whole UDP packet, by its own header.
+func (p *packet) datagram(head []byte) int {
+	return int(binary.BigEndian.Uint16(head[p.l4+4:])) - header.UDPMinimumSize
 }
 
 func (d *Datagram) reset() { *d = Datagram{} }

@@ -17,7 +17,8 @@ type Device interface {
 	HeaderLen() int
 	// Offloads are the TUN_F_* bits that the other side may use towards us.
 	// With HeaderLen 10 and both OffloadTSO4 and OffloadTSO6 we too send
-	// segments of up to 64 KiB.
+	// segments of up to 64 KiB, and with both OffloadUSO4 and OffloadUSO6 trains of
+	// datagrams.
 	Offloads() uint32
 	// TAP says that packets carry an Ethernet header.
 	TAP() bool
@@ -41,4 +42,6 @@ const (
 	OffloadCSUM = 0x01 // packets may come with a partial checksum (NEEDS_CSUM)
 	OffloadTSO4 = 0x02 // TCP/IPv4 super-segments
 	OffloadTSO6 = 0x04 // TCP/IPv6 super-segments
+	OffloadUSO4 = 0x20 // trains of UDP/IPv4 datagrams (VIRTIO_NET_HDR_GSO_UDP_L4)
+	OffloadUSO6 = 0x40 // trains of UDP/IPv6 datagrams
 )

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	tcpstack "gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
@@ -14,6 +15,11 @@ import (
 // best, and with RACK the connection (tests.md 5.2).
 //
 // The order is kept: while something is held, everything joins the end.
+//
+// The newest segment of each connection that wants an answer is held for as long as the device
+// is down, whatever its age: it is what the RTO sent last, so with it the
+// connection goes on when the light comes back, and not with the next RTO, which
+// may be a minute away (rto.go).
 type txQueue struct {
 	link  *link
 	index int
@@ -21,7 +27,8 @@ type txQueue struct {
 
 	holding atomic.Bool // held is not empty, or its flusher runs
 	mu      sync.Mutex
-	held    []heldPacket // ring would save nothing: it is emptied as a whole
+	held    []heldPacket                      // ring would save nothing: it is emptied as a whole
+	newest  map[uint32]*tcpstack.PacketBuffer // of held, by PacketBuffer.Hash: gVisor draws it per TCP endpoint
 	bytes   int
 	ended   bool // by drop: nothing is held any more
 }
@@ -29,6 +36,13 @@ type txQueue struct {
 type heldPacket struct {
 	pkt   *tcpstack.PacketBuffer
 	since time.Time
+}
+
+// wantsACK says that TCP sends pkt again until it is answered.
+func wantsACK(pkt *tcpstack.PacketBuffer) bool {
+	tcp := header.TCP(pkt.TransportHeader().Slice())
+	return pkt.TransportProtocolNumber == header.TCPProtocolNumber && len(tcp) >= header.TCPMinimumSize &&
+		(pkt.Data().Size() > 0 || tcp.Flags().Intersects(header.TCPFlagSyn|header.TCPFlagFin))
 }
 
 const (
@@ -132,6 +146,12 @@ func (q *txQueue) appendLocked(pkt *tcpstack.PacketBuffer) bool {
 	}
 	q.held = append(q.held, heldPacket{pkt.IncRef(), time.Now()})
 	q.bytes += pkt.Size()
+	if wantsACK(pkt) {
+		if q.newest == nil {
+			q.newest = map[uint32]*tcpstack.PacketBuffer{}
+		}
+		q.newest[pkt.Hash] = pkt
+	}
 	q.link.nic.counters.add(TxHeld, 1)
 	return true
 }
@@ -159,6 +179,7 @@ func (q *txQueue) flush() {
 			if !q.wait(t == down) {
 				q.drop()
 			}
+			q.expire()
 		}
 		pkt.DecRef()
 	}
@@ -166,22 +187,37 @@ func (q *txQueue) flush() {
 
 // oldest returns the packet to write next, with a reference for the caller (drop
 // may take it out of the queue meanwhile), or nil after the queue went back to
-// direct writing. Packets that waited too long are dropped first.
+// direct writing.
 func (q *txQueue) oldest() *tcpstack.PacketBuffer {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	limit := time.Now().Add(-q.link.stack.config.HoldTime)
-	for len(q.held) > 0 && q.held[0].since.Before(limit) {
-		q.link.nic.counters.add(TxDropHeldAge, 1)
-		q.popLocked()
-	}
 	if len(q.held) == 0 {
-		q.held = nil
+		q.held, q.newest = nil, nil
 		q.down.Store(false)
 		q.holding.Store(false)
 		return nil
 	}
 	return q.held[0].pkt.IncRef()
+}
+
+// expire drops packets that waited too long, but for the newest of each
+// connection.
+func (q *txQueue) expire() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	limit := time.Now().Add(-q.link.stack.config.HoldTime)
+	kept := q.held[:0]
+	for _, h := range q.held {
+		if h.since.Before(limit) && q.newest[h.pkt.Hash] != h.pkt {
+			q.link.nic.counters.add(TxDropHeldAge, 1)
+			q.bytes -= h.pkt.Size()
+			h.pkt.DecRef()
+			continue
+		}
+		kept = append(kept, h)
+	}
+	clear(q.held[len(kept):])
+	q.held = kept
 }
 
 func (q *txQueue) pop(pkt *tcpstack.PacketBuffer) {
@@ -197,6 +233,9 @@ func (q *txQueue) popLocked() {
 	q.bytes -= pkt.Size()
 	q.held[0] = heldPacket{}
 	q.held = q.held[1:]
+	if q.newest[pkt.Hash] == pkt {
+		delete(q.newest, pkt.Hash)
+	}
 	pkt.DecRef()
 }
 

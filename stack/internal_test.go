@@ -159,7 +159,7 @@ func TestJudge(t *testing.T) {
 		{"gso: UDP inside", vnetHeader{vnetNeedsCsum, vnetGSOTCPv4, 28, 500, 20, 6}, udp4, RxDropVnetHeader},
 		{"gso: no partial checksum", vnetHeader{0, vnetGSOTCPv4, 40, 500, 20, 16}, tcp4, RxDropVnetHeader},
 		{"gso: UFO", vnetHeader{vnetNeedsCsum, 3, 28, 500, 20, 6}, udp4, RxDropGSO},
-		{"gso: USO", vnetHeader{vnetNeedsCsum, 5, 28, 500, 20, 6}, udp4, RxDropGSO},
+		{"gso: USO", vnetHeader{vnetNeedsCsum, vnetGSOUDP, 28, 500, 20, 6}, udp4, RxDropGSO}, // never offered
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			drop, ok := judged(c.vnet, c.b)
@@ -383,5 +383,64 @@ func TestCounterNames(t *testing.T) {
 		} else {
 			seen[s] = true
 		}
+	}
+}
+
+// TestSteady: the first duplicate ACKs keep the window of the first one, and the
+// checksum stays right.
+func TestSteady(t *testing.T) {
+	sack := []byte{1, 1, 5, 10, 0, 0, 0, 9, 0, 0, 0, 10}
+	stamp := append([]byte{1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2}, sack...)
+	segment := func(port byte, ack byte, window uint16, flags byte, payload int, options []byte) []byte {
+		b := make([]byte, 20+len(options)+payload)
+		b[1], b[3], b[11], b[12], b[13] = port, 80, ack, byte(5+len(options)/4)<<4, flags
+		binary.BigEndian.PutUint16(b[14:], window)
+		copy(b[20:], options)
+		return packet4(protoTCP, b)
+	}
+	type step struct {
+		b    []byte
+		want uint16
+	}
+	for _, c := range []struct {
+		name  string
+		steps []step
+	}{
+		{"growing", []step{{segment(1, 1, 100, 16, 0, sack), 100}, {segment(1, 1, 103, 16, 0, sack), 100}, {segment(1, 1, 106, 16, 0, stamp), 100}}},
+		{"another ACK number", []step{{segment(1, 1, 100, 16, 0, sack), 100}, {segment(1, 2, 103, 16, 0, sack), 103}, {segment(1, 2, 106, 16, 0, sack), 103}}},
+		{"shrinking", []step{{segment(1, 1, 100, 16, 0, sack), 100}, {segment(1, 1, 90, 16, 0, sack), 90}, {segment(1, 1, 95, 16, 0, sack), 90}}},
+		{"from zero", []step{{segment(1, 1, 0, 16, 0, sack), 0}, {segment(1, 1, 90, 16, 0, sack), 90}}},
+		{"another flow in the slot", []step{{segment(1, 1, 100, 16, 0, sack), 100}, {segment(129, 1, 110, 16, 0, sack), 110}, {segment(1, 1, 120, 16, 0, sack), 120}}},
+		{"no SACK", []step{{segment(1, 1, 100, 16, 0, sack), 100}, {segment(1, 1, 103, 16, 0, nil), 103}, {segment(1, 1, 103, 16, 0, stamp[:12]), 103}}},
+		{"data", []step{{segment(1, 1, 100, 16, 0, sack), 100}, {segment(1, 1, 103, 16, 9, sack), 103}}},
+		{"FIN", []step{{segment(1, 1, 100, 16, 0, sack), 100}, {segment(1, 1, 103, 17, 0, sack), 103}}},
+		{"bad options", []step{{segment(1, 1, 100, 16, 0, sack), 100}, {segment(1, 1, 103, 16, 0, []byte{9, 0, 5, 10}), 103}, {segment(1, 1, 103, 16, 0, []byte{9, 40, 5, 10}), 103}}},
+	} {
+		var d dupACKs
+		for i, s := range c.steps {
+			var p packet
+			if _, ok, _ := p.parse(s.b, len(s.b)); !ok {
+				t.Fatal("parse")
+			}
+			d.steady(&p, s.b, false)
+			if got := binary.BigEndian.Uint16(s.b[34:]); got != s.want {
+				t.Errorf("%s, ACK %d: window %d, want %d", c.name, i, got, s.want)
+			}
+			if !p.checksumOK(s.b, nil) {
+				t.Errorf("%s, ACK %d: checksum is wrong", c.name, i)
+			}
+		}
+	}
+	var d dupACKs
+	last := uint16(0)
+	for i := range uint16(2 * dupACKHold) {
+		b := segment(1, 1, 100+i, 16, 0, sack)
+		var p packet
+		p.parse(b, len(b))
+		d.steady(&p, b, true)
+		last = binary.BigEndian.Uint16(b[34:])
+	}
+	if last == 100 {
+		t.Error("the window never opens")
 	}
 }

@@ -24,6 +24,7 @@ type link struct {
 
 	vnet     bool // packets carry a virtio_net_hdr
 	hostGSO  bool // the device splits super-segments
+	trains   bool // and takes runs of datagrams as one packet, both ways (train.go)
 	tap      bool
 	complete bool // NICConfig.FullChecksums
 	head     int  // bytes before the IP header: vnet header and Ethernet
@@ -71,6 +72,8 @@ func newLink(n *NIC, c NICConfig) (*link, error) {
 		l.vnet, l.head = true, vnetHeaderLen
 		const both = OffloadTSO4 | OffloadTSO6
 		l.hostGSO = d.Offloads()&both == both
+		const uso = OffloadCSUM | OffloadUSO4 | OffloadUSO6
+		l.trains = d.Offloads()&uso == uso
 	default:
 		return nil, fmt.Errorf("stack: NIC %q: device header of %d bytes, want 0 or %d: %w",
 			c.Name, d.HeaderLen(), vnetHeaderLen, syscall.EINVAL)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -27,6 +28,7 @@ type NIC struct {
 	forwarder *tcp.Forwarder
 	counters  counterSet
 	handlers  sync.WaitGroup // FlowHandler.TCP calls
+	ids       atomic.Uint32  // of IPv4 datagrams that we make ourselves
 
 	addrs  []netip.Prefix // guarded by stack.mu
 	ending bool           // no new flows; guarded by flowTable.mu

@@ -46,4 +46,5 @@ func (s *Stack) applyRoutes() {
 		table = append(table, tcpip.Route{Destination: toSubnet(p), NIC: loopbackNIC})
 	}
 	s.tcpip.SetRouteTable(table)
+	s.setRTO() // cannot fail: New has set the same options
 }

@@ -34,22 +34,30 @@ type reader struct {
 	large  *buffer.View
 	bufs   [][]byte
 
-	pkt   packet
-	dgram Datagram
+	pkt     packet
+	vouched bool // nobody has summed pkt up: its transport checksum may be partial
+	dupACKs dupACKs
+	dgram   Datagram
+	held    held
+	part    int // length of a datagram if pkt is a train of them, else 0
 }
 
 // read is the goroutine of queue q. It ends when the device is closed or gone.
 func (l *link) read(q int) {
 	r := &reader{link: l, queue: q}
 	defer r.release()
+	r.openBatch()
+	defer r.flush()
 	pause := time.Millisecond
 	for {
 		n, err := l.dev.ReadPacket(q, r.vector())
 		if err == nil {
 			pause = time.Millisecond
 			r.packet(n)
+			r.settle()
 			continue
 		}
+		r.flush()
 		if classify(err) == gone || errors.Is(err, io.EOF) {
 			l.vanish(err)
 			return
@@ -115,9 +123,18 @@ func (r *reader) packet(n int) {
 		l.nic.counters.add(drop, 1)
 		return
 	}
+	if r.part > 0 {
+		r.train(head, tail)
+		return
+	}
 	if r.shortcut(head, tail) {
 		return
 	}
+	r.passBy()
+	if r.opensOrEnds(head) {
+		l.stack.fitBuffers()
+	}
+	r.dupACKs.steady(&r.pkt, head, r.vouched)
 	pkt := r.take(n)
 	if r.link.nic.handler != nil && r.isForeignSYN(head) {
 		l.stack.foreignSYN(l.nic, pkt, &r.pkt)
@@ -149,10 +166,16 @@ func (r *reader) judge(head, tail []byte, n int) (Counter, bool) {
 			r.link.nic.counters.add(RxGSO, 1)
 		}
 	}
+	if r.part = 0; h.gsoType == vnetGSOUDP {
+		if !r.link.trains {
+			return RxDropGSO, false
+		}
+		r.part = int(h.gsoSize)
+	}
 	if r.pkt.fragment {
 		return 0, true
 	}
-	if !h.vouches() {
+	if r.vouched = h.vouches(); !r.vouched {
 		return RxDropL4Checksum, r.pkt.checksumOK(head, tail)
 	}
 	if r.link.complete && h.flags&vnetNeedsCsum != 0 && h.gsoType == vnetGSONone {
@@ -165,14 +188,35 @@ func (r *reader) judge(head, tail []byte, n int) (Counter, bool) {
 // without taking them through gVisor, which would make a temporary address
 // and find no socket.
 func (r *reader) shortcut(head, tail []byte) bool {
-	n, p := r.link.nic, &r.pkt
-	if n.handler == nil || p.proto != protoUDP || p.fragment || p.payload > len(head) || !n.foreign(p.dst) {
+	p := &r.pkt
+	if p.proto != protoUDP || p.fragment || !r.toHandler(head) {
 		return false
 	}
-	r.dgram.set(n, p, head, tail)
-	n.handler.UDP(&r.dgram)
-	r.dgram.reset()
+	r.give(head, tail, 0, p.datagram(head))
 	return true
+}
+
+// toHandler says that the headers are in head and what is behind them is the
+// gateway's.
+func (r *reader) toHandler(head []byte) bool {
+	n := r.link.nic
+	return n.handler != nil && r.pkt.payload <= len(head) && n.foreign(r.pkt.dst)
+}
+
+// give hands the bytes from begin to end of the packet's payload to the gateway.
+func (r *reader) give(head, tail []byte, begin, end int) {
+	r.dgram.set(r.link.nic, &r.pkt, head, tail, begin, end)
+	if !r.pkt.plain() || !r.hold(&r.dgram) {
+		r.flush()
+		r.link.nic.handler.UDP(&r.dgram)
+	}
+	r.dgram.reset()
+}
+
+// plain says that the packet is what nearly all are: no IP options, no extension
+// headers, and hops left for a gateway to take one.
+func (p *packet) plain() bool {
+	return p.ttl > 1 && (p.l4 == header.IPv4MinimumSize || p.version == 6 && p.l4 == header.IPv6MinimumSize)
 }
 
 // isForeignSYN says that the packet opens a connection to an address that is
@@ -183,6 +227,13 @@ func (r *reader) isForeignSYN(head []byte) bool {
 	return p.proto == protoTCP && !p.fragment && p.l4+14 <= len(head) &&
 		head[p.l4+13]&(tcpFlagSYN|tcpFlagACK|tcpFlagRST|tcpFlagFIN) == tcpFlagSYN &&
 		r.link.nic.foreign(p.dst)
+}
+
+// opensOrEnds says that a TCP connection begins or ends with the packet.
+func (r *reader) opensOrEnds(head []byte) bool {
+	p := &r.pkt
+	return p.proto == protoTCP && !p.fragment && p.l4+14 <= len(head) &&
+		head[p.l4+13]&(tcpFlagSYN|tcpFlagFIN|tcpFlagRST) != 0
 }
 
 // take makes a packet of what was read. The views it keeps are replaced

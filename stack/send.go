@@ -30,16 +30,9 @@ func (n *NIC) ownAddr(peer netip.Addr) (netip.Addr, bool) {
 // EMSGSIZE beyond 65507 bytes (IPv6: 65527), ENETUNREACH without a route.
 // Never blocks; data is not kept.
 func (n *NIC) SendDatagram(src, dst netip.AddrPort, data []byte, ttl uint8) error {
-	from, to := src.Addr().Unmap(), dst.Addr().Unmap()
-	if !from.IsValid() || !to.IsValid() || from.Is4() != to.Is4() {
-		return syscall.EINVAL
-	}
-	limit := 65535 - header.UDPMinimumSize
-	if from.Is4() {
-		limit -= header.IPv4MinimumSize
-	}
-	if len(data) > limit {
-		return syscall.EMSGSIZE
+	from, to, err := n.ends(src, dst, len(data))
+	if err != nil {
+		return err
 	}
 	var h [header.UDPMinimumSize]byte
 	size := len(h) + len(data)
@@ -52,6 +45,22 @@ func (n *NIC) SendDatagram(src, dst netip.AddrPort, data []byte, ttl uint8) erro
 	}
 	binary.BigEndian.PutUint16(h[6:], sum)
 	return n.sendIP(from, to, protoUDP, ttl, h[:], data)
+}
+
+// ends are the addresses of a datagram of size bytes, if there can be such a one.
+func (n *NIC) ends(src, dst netip.AddrPort, size int) (from, to netip.Addr, err error) {
+	from, to = src.Addr().Unmap(), dst.Addr().Unmap()
+	if !from.IsValid() || !to.IsValid() || from.Is4() != to.Is4() {
+		return from, to, syscall.EINVAL
+	}
+	limit := 65535 - header.UDPMinimumSize
+	if from.Is4() {
+		limit -= header.IPv4MinimumSize
+	}
+	if size > limit {
+		return from, to, syscall.EMSGSIZE
+	}
+	return from, to, nil
 }
 
 // SendEchoReply answers a ping: src is who was pinged. Errors as SendDatagram.

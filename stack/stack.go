@@ -25,6 +25,8 @@ type Stack struct {
 	tcpip  *tcpstack.Stack
 	flows  flowTable
 
+	buffers buffers
+
 	// own and nics are copied on write: the receive path reads them per packet.
 	own  atomic.Pointer[map[netip.Addr]*NIC]
 	nics atomic.Pointer[map[tcpip.NICID]*NIC]

@@ -38,10 +38,23 @@ var (
 
 func newTunnel(t testing.TB, c tun.Config, h stack.FlowHandler) *tunnel {
 	t.Helper()
+	return newTunnelWith(t, tunnelConfig{Config: c, handler: h})
+}
+
+// tunnelConfig describes a tunnel that is not the ordinary one.
+type tunnelConfig struct {
+	tun.Config
+	stack   stack.Config
+	handler stack.FlowHandler
+	wrap    func(*tun.Device) stack.Device // put before the device
+}
+
+func newTunnelWith(t testing.TB, c tunnelConfig) *tunnel {
+	t.Helper()
 	tuntest.RequireRoot(t)
 	x := &tunnel{t: t, netns: tuntest.NetNS(t)}
 	c.Netns = x.netns
-	dev, err := tun.Open(c)
+	dev, err := tun.Open(c.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +63,16 @@ func newTunnel(t testing.TB, c tun.Config, h stack.FlowHandler) *tunnel {
 	if x.link, err = dev.Link(); err != nil {
 		t.Fatal(err)
 	}
-	if x.stack, err = stack.New(stack.Config{}); err != nil {
+	if x.stack, err = stack.New(c.stack); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { x.stack.Close() })
+	var d stack.Device = dev
+	if c.wrap != nil {
+		d = c.wrap(dev)
+	}
 	x.nic, err = x.stack.AddNIC(stack.NICConfig{
-		Name: "tun", Device: dev, Forward: h,
+		Name: "tun", Device: d, Forward: c.handler,
 		Addrs: []netip.Prefix{netip.PrefixFrom(gate4, 24), netip.PrefixFrom(gate6, 64)},
 	})
 	if err != nil {

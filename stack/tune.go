@@ -76,13 +76,23 @@ func (s *Stack) tune() error {
 	control := tcpip.CongestionControlOption(c.CongestionControl)
 	recovery := lossRecovery
 	timeWait := tcpip.TCPTimeWaitTimeoutOption(c.TimeWait)
-	for _, opt := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &send, &receive, &control, &recovery, &timeWait} {
-		if err := s.tcpip.SetTransportProtocolOption(tcp.ProtocolNumber, opt); err != nil {
-			return fmt.Errorf("stack: set %T to %v: %v: %w", opt, reflect.Indirect(reflect.ValueOf(opt)), err, syscall.EINVAL)
-		}
+	if err := s.setTCP(&sack, &moderate, &send, &receive, &control, &recovery, &timeWait); err != nil {
+		return err
+	}
+	if err := s.setRTO(); err != nil {
+		return err
 	}
 	if err := s.tcpip.SetPortRange(firstEphemeral, lastEphemeral); err != nil {
 		return fmt.Errorf("stack: set port range: %v: %w", err, errno(err))
+	}
+	return nil
+}
+
+func (s *Stack) setTCP(opts ...tcpip.SettableTransportProtocolOption) error {
+	for _, opt := range opts {
+		if err := s.tcpip.SetTransportProtocolOption(tcp.ProtocolNumber, opt); err != nil {
+			return fmt.Errorf("stack: set %T to %v: %v: %w", opt, reflect.Indirect(reflect.ValueOf(opt)), err, syscall.EINVAL)
+		}
 	}
 	return nil
 }

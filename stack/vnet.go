@@ -24,6 +24,7 @@ const (
 	vnetGSONone  = 0
 	vnetGSOTCPv4 = 1
 	vnetGSOTCPv6 = 4
+	vnetGSOUDP   = 5    // UDP_L4: a train of datagrams, each gso_size long but the last
 	vnetGSOECN   = 0x80 // modifier: CWR is set
 )
 
@@ -85,6 +86,7 @@ func (h vnetHeader) check(p *packet, link, total int) (Counter, bool) {
 }
 
 func (h vnetHeader) checkGSO(p *packet, link, total int) (Counter, bool) {
+	proto := protoTCP
 	switch h.gsoType &^ vnetGSOECN {
 	case vnetGSOTCPv4:
 		if p.version != 4 {
@@ -94,10 +96,12 @@ func (h vnetHeader) checkGSO(p *packet, link, total int) (Counter, bool) {
 		if p.version != 6 {
 			return RxDropVnetHeader, false
 		}
-	default: // UFO, USO: never offered by us
+	case vnetGSOUDP:
+		proto = protoUDP
+	default: // UFO: never offered by us
 		return RxDropGSO, false
 	}
-	if p.proto != protoTCP || p.fragment || h.gsoSize == 0 || h.flags&vnetNeedsCsum == 0 {
+	if p.proto != proto || p.fragment || h.gsoSize == 0 || h.flags&vnetNeedsCsum == 0 {
 		return RxDropVnetHeader, false
 	}
 	if n := int(h.hdrLen); n != 0 && (n < link+p.payload || n > total) {

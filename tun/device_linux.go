@@ -94,6 +94,10 @@ func (d *Device) ReadPacket(q int, bufs [][]byte) (int, error) {
 	return 0, d.note(errno)
 }
 
+// OnIdle has idle called on the goroutine that reads queue q whenever nothing is there, before it waits. It is set before the
+// first ReadPacket of that queue.
+func (d *Device) OnIdle(q int, idle func()) { d.queues[q].idle = idle }
+
 // pollerError says why the netpoller refused: it was closed, or epoll reports EPOLLERR and nothing else, which a TUN does
 // from the moment its device is being unregistered.
 func (d *Device) pollerError() error {

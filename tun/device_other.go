@@ -40,6 +40,7 @@ func (d *Device) Link() (*Link, error)                          { return nil, er
 func (d *Device) SyscallConn(q int) syscall.RawConn             { return nil }
 func (d *Device) ReadWriter(q int) io.ReadWriter                { return nil }
 func (d *Device) ReadPacket(q int, bufs [][]byte) (int, error)  { return 0, errUnsupported }
+func (d *Device) OnIdle(q int, idle func())                     {}
 func (d *Device) WritePacket(q int, bufs [][]byte) (int, error) { return 0, errUnsupported }
 func (d *Device) WaitWritable(q int, deadline time.Time) error  { return errUnsupported }
 func (d *Device) SetPersist(on bool) error                      { return errUnsupported }

@@ -19,7 +19,6 @@ func Example() {
 		log.Fatal(err)
 	}
 	for _, step := range []func() error{
-		func() error { return link.SetTxQueueLen(10000) },
 		func() error { return link.AddAddr(netip.MustParsePrefix("10.0.2.100/24")) },
 		func() error { return link.AddAddr(netip.MustParsePrefix("fd00:2::100/64")) },
 		link.SetUp,

@@ -119,12 +119,33 @@ func (l *Link) SetMTU(mtu int) error {
 	})
 }
 
-// SetTxQueueLen bounds, in packets, what waits in the device for ReadPacket. The kernel's default for TUN is 500, which 1000
-// saturated flows overflow; with 10000 they lose nothing (perf.md, section F).
+// SetTxQueueLen bounds, in packets, what waits in the device for ReadPacket: see Config.TxQueueLen.
 func (l *Link) SetTxQueueLen(n int) error {
 	return l.do(fmt.Sprintf("set txqueuelen %d", n), func(h *netlink.Handle, link netlink.Link) error {
 		return h.LinkSetTxQLen(link, n)
 	})
+}
+
+// lengthenQueue does what Config.TxQueueLen says. The default is a wish: the owner of a persistent device may attach to it
+// without CAP_NET_ADMIN.
+func (l *Link) lengthenQueue(cfg Config) error {
+	switch {
+	case cfg.TxQueueLen != 0:
+		return l.SetTxQueueLen(cfg.TxQueueLen)
+	case cfg.Driver == DriverWater:
+		return nil
+	}
+	err := l.do("lengthen the transmit queue", func(h *netlink.Handle, link netlink.Link) error {
+		found, err := h.LinkByIndex(link.Attrs().Index)
+		if err != nil || found.Attrs().TxQLen >= defaultTxQueueLen {
+			return err
+		}
+		return h.LinkSetTxQLen(link, defaultTxQueueLen)
+	})
+	if errors.Is(err, unix.EPERM) {
+		return nil
+	}
+	return err
 }
 
 // AddAddr gives the interface an address with the length of its subnet. IPv6 addresses skip duplicate address detection

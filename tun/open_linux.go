@@ -50,6 +50,9 @@ func openHere(cfg Config) (*Device, error) {
 	if err := d.followHere(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	if err := d.link.lengthenQueue(cfg); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	if cfg.MTU != 0 {
 		// Asked for afterwards, so that MTU is right on return and not only when the message comes.
 		if err := cmp.Or(d.link.SetMTU(cfg.MTU), d.ask()); err != nil {

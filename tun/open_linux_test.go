@@ -20,6 +20,7 @@ import (
 
 func TestOpenFacts(t *testing.T) {
 	const all = tun.OffloadCsum | tun.OffloadTSO4 | tun.OffloadTSO6
+	const uso = tun.OffloadUSO4 | tun.OffloadUSO6 // since Linux 6.2
 	for _, c := range []struct {
 		cfg      tun.Config
 		hdr      int
@@ -36,8 +37,11 @@ func TestOpenFacts(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", c.cfg), func(t *testing.T) {
 			c.cfg.Netns = tuntest.NetNS(t)
 			d := open(t, c.cfg)
-			if d.HeaderLen() != c.hdr || d.Offloads() != c.offloads || d.TAP() != c.cfg.TAP || d.Queues() != max(1, c.cfg.Queues) {
+			if d.HeaderLen() != c.hdr || d.Offloads()&^uso != c.offloads || d.TAP() != c.cfg.TAP || d.Queues() != max(1, c.cfg.Queues) {
 				t.Errorf("header %d, offloads %#x, TAP %v, %d queues", d.HeaderLen(), d.Offloads(), d.TAP(), d.Queues())
+			}
+			if got := d.Offloads() & uso; got != 0 && (got != uso || c.offloads == 0) {
+				t.Errorf("offloads %#x: USO for both families or none, and only with a header", d.Offloads())
 			}
 			if mtu := cmp.Or(c.cfg.MTU, 1500); d.MTU() != mtu {
 				t.Errorf("MTU %d, want %d", d.MTU(), mtu)
@@ -46,6 +50,40 @@ func TestOpenFacts(t *testing.T) {
 				t.Errorf("the kernel says %s", out)
 			}
 		})
+	}
+}
+
+// TestTxQueueLen: long by default, never shortened by it, and as one wishes.
+func TestTxQueueLen(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before int // a persistent device of that length is there already
+		cfg    tun.Config
+		want   string
+	}{
+		{"default", 0, tun.Config{}, "qlen 10000"},
+		{"TAP", 0, tun.Config{TAP: true, Queues: 2}, "qlen 10000"},
+		{"plain", 0, tun.Config{NoOffload: true}, "qlen 10000"},
+		{"water", 0, tun.Config{Driver: tun.DriverWater}, "qlen 500"},
+		{"set", 0, tun.Config{TxQueueLen: 777}, "qlen 777"},
+		{"water, set", 0, tun.Config{Driver: tun.DriverWater, TxQueueLen: 777}, "qlen 777"},
+		{"longer already", 20000, tun.Config{}, "qlen 20000"},
+		{"longer already, set", 20000, tun.Config{TxQueueLen: 777}, "qlen 777"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.cfg.Netns, c.cfg.Name = tuntest.NetNS(t), "q0"
+			if c.before != 0 {
+				d := open(t, tun.Config{Netns: c.cfg.Netns, Name: "q0", Persist: true, TxQueueLen: c.before})
+				must(t, d.Close())
+			}
+			open(t, c.cfg)
+			if out := ip(t, c.cfg.Netns, "link", "show", "q0"); !strings.Contains(out, c.want) {
+				t.Errorf("the kernel says %s, want %s", out, c.want)
+			}
+		})
+	}
+	if _, err := tun.Open(tun.Config{TxQueueLen: -1}); !errors.Is(err, os.ErrInvalid) {
+		t.Errorf("a negative length: %v", err)
 	}
 }
 

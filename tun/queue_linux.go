@@ -27,6 +27,7 @@ type queue struct {
 	readN   int
 	readErr syscall.Errno
 	readv   func(fd uintptr) bool
+	idle    func() // called before a reader parks; may be nil
 
 	writers sync.Pool // of *writer
 
@@ -86,7 +87,13 @@ func (q *queue) read(bufs [][]byte) (int, syscall.Errno, error) {
 
 func (q *queue) doReadv(fd uintptr) bool {
 	q.readN, q.readErr = rawIO(unix.SYS_READV, fd, &q.readIov, q.readCnt)
-	return q.readErr != syscall.EAGAIN
+	if q.readErr != syscall.EAGAIN {
+		return true
+	}
+	if q.idle != nil {
+		q.idle() // a packet that comes meanwhile is not missed: rc.Read has armed the poller before
+	}
+	return false
 }
 
 // rawIO is one readv or writev. RawSyscall: the descriptor never blocks, and handing the P over and back costs more than

@@ -74,14 +74,14 @@ func (d *Device) examine(file *os.File, first bool) error {
 	})
 }
 
-// setOffloads asks for as much as the kernel grants. USO (0x20, 0x40) is left out: it hands over GSO_UDP_L4 packets, which
-// netstack cannot split. Without a header everything is switched off, explicitly: a persistent device remembers what its
+// setOffloads asks for as much as the kernel grants. Without a header everything is switched off, explicitly: a persistent device remembers what its
 // former owner had asked for, and would deliver 64 KiB segments that nothing announces.
 func (d *Device) setOffloads(fd int, want bool) error {
 	const all = OffloadCsum | OffloadTSO4 | OffloadTSO6
+	const uso = OffloadUSO4 | OffloadUSO6
 	tries := []uint32{0}
 	if d.hdrLen != 0 && want {
-		tries = []uint32{all, OffloadCsum | OffloadTSO4, OffloadCsum, 0}
+		tries = []uint32{all | uso, all, OffloadCsum | OffloadTSO4, OffloadCsum, 0}
 	}
 	var err error
 	for _, bits := range tries {

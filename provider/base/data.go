@@ -212,23 +212,28 @@ func (k *socket) maySend(m *provider.Msg, to bool) wsa.Errno {
 			return wsa.ENOTCONN
 		}
 		return 0
-	case !to || m.Addr.Family == 0:
-		switch {
-		case k.hasPeer:
-		case to:
-			return wsa.EDESTADDRREQ
-		default:
-			return wsa.ENOTCONN
-		}
-	default:
-		if e := k.checkRemote(m.Addr); e != 0 {
-			return e
-		}
-		if e := k.checkBroadcast(m.Addr); e != 0 {
-			return e
-		}
 	}
-	if k.hasPorts() && m.Len() > maxPayload(k.row.Family) {
+	return k.mayReach(m.Addr, m.Len(), to)
+}
+
+// mayReach judges one datagram of size bytes: for addr if to says so and it is one,
+// else for the peer.
+func (k *socket) mayReach(addr provider.Addr, size int, to bool) wsa.Errno {
+	switch {
+	case to && addr.Family != 0:
+		if e := k.checkRemote(addr); e != 0 {
+			return e
+		}
+		if e := k.checkBroadcast(addr); e != 0 {
+			return e
+		}
+	case k.hasPeer:
+	case to:
+		return wsa.EDESTADDRREQ
+	default:
+		return wsa.ENOTCONN
+	}
+	if k.hasPorts() && size > maxPayload(k.row.Family) {
 		return wsa.EMSGSIZE
 	}
 	return 0
@@ -281,11 +286,14 @@ func (k *socket) sendStream(m *provider.Msg) (int, wsa.Errno) {
 	return 0, e
 }
 
+// maxResets bounds how often a send that tells of earlier ones is tried again.
+const maxResets = 8
+
 // sendDatagram keeps soft errors for the next receive: on Windows a send never
 // reports what an earlier one drew.
 func (k *socket) sendDatagram(m *provider.Msg) (int, wsa.Errno) {
 	to, flags := m.Addr, m.Flags
-	for range 8 {
+	for range maxResets {
 		n, e := k.link.Send(m)
 		if e != wsa.ECONNRESET {
 			return n, e

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"syscall"
+
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -16,7 +18,8 @@ type Config struct {
 	// only. "" = any.
 	Interface string
 
-	rawPing bool // tests: never a ping socket, always its stand-in
+	rawPing bool                         // tests: never a ping socket, always its stand-in
+	train   func(size int) syscall.Errno // tests: what the kernel says to a train; 0 = ask it
 }
 
 // Largest payloads: 65535 less the headers that the 16-bit length counts

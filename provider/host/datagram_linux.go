@@ -29,6 +29,7 @@ type datagram struct {
 
 	soft    softErrors
 	control ancillary
+	trains  trains
 }
 
 func (h *Host) openDatagram(af, typ, protocol int32) (base.Endpoint, wsa.Errno) {

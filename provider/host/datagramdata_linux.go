@@ -25,24 +25,32 @@ func (d *datagram) Send(m *provider.Msg) (int, wsa.Errno) {
 	if e := d.compose(g, m); e != 0 {
 		return 0, e
 	}
+	if e := d.send(g); e != 0 {
+		return 0, e
+	}
+	return m.Len(), 0
+}
+
+// send sends what was composed.
+func (d *datagram) send(g *message) wsa.Errno {
 	const doubt = 2 // tries of an error that nobody is known to have drawn: the poller may have collected it
 	for try := 0; ; try++ {
 		seen := d.tx.load()
 		_, errno := g.send(d.fd, 0)
 		switch {
 		case errno == 0, errno == unix.ENOBUFS: // the interface's queue dropped it, see doc.go
-			return m.Len(), 0
+			return 0
 		case errno == unix.EAGAIN:
 			d.tx.empty(seen)
 			d.wantOut(true)
-			return 0, wsa.EWOULDBLOCK
+			return wsa.EWOULDBLOCK
 		case asynchronous(errno) && try < maxAbsorb && (d.collectAndTell() || try < doubt):
 			continue // it was, or may have been, somebody else's
 		}
 		if d.isPing() {
-			return 0, translate(opSendPing, errno)
+			return translate(opSendPing, errno)
 		}
-		return 0, translate(opSendTo, errno)
+		return translate(opSendTo, errno)
 	}
 }
 

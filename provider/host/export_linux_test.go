@@ -9,6 +9,9 @@ import (
 // RawPing is a Config whose ping endpoints are always raw sockets.
 func RawPing() Config { return Config{rawPing: true} }
 
+// Trains is a Config of which the kernel says to a train what f does; 0 asks it.
+func Trains(f func(size int) syscall.Errno) Config { return Config{train: f} }
+
 // Operations are the rows of the errno table.
 const Operations = int(opCount)
 

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"container/list"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,46 +12,72 @@ import (
 )
 
 // association is one unconnected datagram socket and those whom its guest has
-// spoken to. Its goroutine receives and, in the end, closes; sends come from
-// the NIC's readers.
+// spoken to. Sends come from the NIC's readers; receives happen on the shared
+// loops if no layer stands in the path of the bytes, else on a goroutine of its own.
 type association struct {
 	g     *Gateway
 	key   assocKey
 	s     *provider.Socket
 	t     *provider.ProcTable
-	bell  bell
-	born  time.Time
-	flows []flowKey     // guarded by associations.mu, as is
+	pairs []*pair       // guarded by associations.mu, as is
 	place *list.Element // its place in associations.recent
-	peers *peers
+	peers peers
 
-	used      atomic.Int64 // nanoseconds after born
+	used      atomic.Int64 // by associations.now
 	dns       atomic.Bool  // the last that came was a DNS answer
-	forgotten atomic.Bool
+	forgotten atomic.Bool  // set with associations.mu held, as is
+	shared    atomic.Bool  // task runs it, else the goroutine that waits for bell
+	task      task
+	bell      bell
 
-	sendMu sync.Mutex // one send at a time (law 4); guards the two below
+	sendMu sync.Mutex // one send at a time (law 4); guards closed
 	closed bool
-	out    provider.Msg
 
-	in provider.Msg
+	recvMu sync.Mutex // held by turn; guards ended
+	ended  bool
 }
 
 func newAssociation(g *Gateway, key assocKey, s *provider.Socket) *association {
-	a := &association{
-		g: g, key: key, s: s, t: &s.Chain().Table, bell: newBell(), born: time.Now(),
-		peers: newPeers(g.cfg.Limits.Peers),
-	}
-	a.t.Watch(s, a.bell, wsa.FD_READ|wsa.FD_CLOSE|wsa.EvError)
+	a := &association{g: g, key: key, s: s, t: &s.Chain().Table}
+	a.peers.max = g.cfg.Limits.Peers
+	a.task = task{loops: g.loops, turn: a.turn}
 	return a
+}
+
+// begin has whatever comes received. associations.mu is held.
+func (a *association) begin() {
+	shared := a.s.Direct() != nil
+	if a.shared.Store(shared); !shared {
+		a.bell = newBell()
+	}
+	a.t.Watch(a.s, a, wsa.FD_READ|wsa.FD_CLOSE|wsa.EvError)
+	if shared {
+		a.task.wake()
+	} else {
+		go a.run()
+	}
+}
+
+// Wake implements provider.Watcher.
+func (a *association) Wake(*provider.Socket, wsa.Events) {
+	if a.shared.Load() {
+		a.task.wake()
+		return
+	}
+	a.bell.ring()
 }
 
 // errClosing: the association ended between find and send; find again.
 const errClosing = wsa.ESHUTDOWN
 
+// trust is how long a verdict stands for further datagrams of the same flow. Then
+// one is judged anew: names expire, rules change, and audit hears of it.
+const trust = time.Second
+
 // send hands one datagram to the chain. The answer is a code for the program's
-// wire: EWOULDBLOCK is a full socket, which a network answers with loss. The
-// guest knows the destination as as.
-func (a *association) send(dst netip.AddrPort, as netip.Addr, data [][]byte, quote func() stack.Quote) wsa.Errno {
+// wire: EWOULDBLOCK is a full socket, which a network answers with loss. If the
+// chain only decides, those that follow may take the short cut.
+func (a *association) send(p *pair, data [][]byte, quote func() stack.Quote) wsa.Errno {
 	a.sendMu.Lock()
 	defer a.sendMu.Unlock()
 	if a.closed {
@@ -61,128 +86,40 @@ func (a *association) send(dst netip.AddrPort, as netip.Addr, data [][]byte, quo
 	if len(data) == 0 {
 		data = empty
 	}
-	fresh := a.peers.speaksTo(dst, as, quote)
-	a.out.Buffers, a.out.Flags, a.out.Addr = data, 0, provider.AddrFrom(dst)
-	_, e := a.t.WSPSendTo(a.s, &a.out)
-	a.out.Buffers = nil
-	if e != 0 && fresh {
-		a.peers.unspoken(dst)
+	spoken, fresh := a.peers.speaksTo(p, quote)
+	m := outgoing.Get().(*provider.Msg)
+	m.Buffers, m.Flags, m.Addr = data, 0, p.to
+	_, e := a.t.WSPSendTo(a.s, m)
+	m.Buffers = nil
+	outgoing.Put(m)
+	switch {
+	case e != 0:
+		p.shut()
+		if fresh {
+			a.peers.unspoken(p.to.AddrPort)
+		}
+	case a.key.protocol == wsa.IPPROTO_UDP && a.s.Direct() != nil:
+		p.peer.Store(spoken)
+		p.until.Store(a.g.dgram.now() + int64(trust))
 	}
 	return e
 }
 
+// outgoing are Msgs: made per call they escape.
+var outgoing = sync.Pool{New: func() any { return new(provider.Msg) }}
+
 // empty is the buffer of a datagram without payload: a Msg has at least one.
 var empty = [][]byte{{}}
 
-// receiveBuffers hold the largest datagram; one is taken only while a socket is drained.
-var receiveBuffers = sync.Pool{New: func() any { b := make([]byte, 65536); return &b }}
-
-// run receives until the association was idle too long, forgotten, or the
-// gateway closes.
-func (a *association) run() {
-	defer a.g.running.Done()
-	defer a.close()
-	timer := time.NewTimer(a.g.cfg.Limits.Idle)
-	defer timer.Stop()
-	for !a.forgotten.Load() && a.g.ctx.Err() == nil {
-		more, alive := a.drain()
-		if !alive {
-			return
-		}
-		if more {
-			continue
-		}
-		last := a.used.Load()
-		timer.Reset(a.untilIdle(last))
-		select {
-		case <-a.bell:
-		case <-timer.C:
-			if a.untilIdle(last) <= 0 && a.g.dgram.idle(a, last) {
-				return
-			}
-		case <-a.g.ctx.Done():
-		}
-	}
-}
-
-func (a *association) untilIdle(last int64) time.Duration {
-	life := a.g.cfg.Limits.Idle
-	if a.dns.Load() {
-		life = a.g.cfg.Limits.IdleDNS
-	}
-	return time.Duration(last) + life - time.Since(a.born)
-}
-
-// batch is how many datagrams are passed on before run looks whether it is to end.
-const batch = 64
-
-// drain passes on what is queued, up to a batch; more says that there may be
-// more, alive is false when the socket is dead.
-func (a *association) drain() (more, alive bool) {
-	p := receiveBuffers.Get().(*[]byte)
-	defer receiveBuffers.Put(p)
-	a.in.Buffers = append(a.in.Buffers[:0], *p)
-	defer func() { a.in.Buffers[0] = nil }()
-	for range batch {
-		a.in.Flags, a.in.Addr = 0, provider.Addr{}
-		n, e := a.t.WSPRecvFrom(a.s, &a.in)
-		switch e {
-		case 0, wsa.EMSGSIZE:
-			a.deliver(a.in.Addr.AddrPort, (*p)[:n])
-		case wsa.EWOULDBLOCK, wsa.EINVAL: // EINVAL: not bound yet, as nothing was sent
-			return false, true
-		case wsa.ENETDOWN, wsa.ENOTSOCK, wsa.ESHUTDOWN:
-			return false, false
-		default:
-			if a.s.Failed() != 0 {
-				return false, false
-			}
-			a.complain(a.in.Addr.AddrPort, e)
-		}
-	}
-	return true, true
-}
-
-func unmap(ap netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}
-
-func (a *association) deliver(from netip.AddrPort, data []byte) {
-	from = unmap(from)
-	as, ok := a.peers.known(from.Addr())
-	if !ok {
-		a.g.UDPUnasked.Add(1)
-		return
-	}
-	a.used.Store(since(a.born))
-	if a.key.protocol != wsa.IPPROTO_UDP {
-		a.echoed(as, data)
-		return
-	}
-	a.dns.Store(from.Port() == 53)
-	a.g.UDPReceived.Add(1)
-	a.key.nic.SendDatagram(netip.AddrPortFrom(as, from.Port()), a.key.src, data, 0)
-}
-
-// complain passes an ICMP error that the host received on to the program. A
-// base that cannot tell whose it was gives no address; it is not passed on.
-func (a *association) complain(to netip.AddrPort, e wsa.Errno) {
-	to = unmap(to)
-	if a.key.protocol != wsa.IPPROTO_UDP {
-		to = netip.AddrPortFrom(to.Addr(), 0)
-	}
-	quote, ok := a.peers.quote(to)
-	if t := fateOf(e); ok && !t.silent {
-		a.g.UDPErrors.Add(1)
-		a.key.nic.SendUnreachable(quote, t.unreachable)
-	}
-}
-
+// close ends the socket, once: who took a out of the tables begins it.
 func (a *association) close() {
-	a.g.dgram.end(a)
+	defer a.g.running.Done()
 	a.sendMu.Lock()
 	a.closed = true
 	a.sendMu.Unlock()
+	a.recvMu.Lock()
+	a.ended = true
+	a.recvMu.Unlock()
 	a.t.Watch(a.s, nil, 0)
 	a.t.WSPCloseSocket(a.s, provider.CloseBackground)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/netnsd/netnsd/provider/providertest"
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/sockets"
+	"github.com/netnsd/netnsd/sockets/socketstest"
 	"github.com/netnsd/netnsd/stack"
 	"github.com/netnsd/netnsd/stack/stacktest"
 )
@@ -22,6 +23,18 @@ var (
 
 func noQuote() stack.Quote { return stack.Quote{} }
 
+// flow is a UDP flow of no NIC.
+func flow(src, dst netip.AddrPort) flowKey { return flowKey{nil, src, dst, wsa.IPPROTO_UDP} }
+
+// find is the association that carries f.
+func find(g *Gateway, f flowKey) (*association, *pair, wsa.Errno) {
+	p, e := g.dgram.find(f, f.dst)
+	if e != 0 {
+		return nil, nil, e
+	}
+	return p.a, p, 0
+}
+
 // scripted is a gateway over a base whose WSPRecvFrom is f.
 func scripted(t *testing.T, cfg Config, f func(*provider.Socket, *provider.Msg) (int, wsa.Errno)) (*Gateway, *provider.Catalog) {
 	t.Helper()
@@ -30,12 +43,9 @@ func scripted(t *testing.T, cfg Config, f func(*provider.Socket, *provider.Msg) 
 	return over(t, b, cfg)
 }
 
-func over(t *testing.T, b provider.Base, cfg Config) (*Gateway, *provider.Catalog) {
+func over(t *testing.T, b provider.Base, cfg Config, layers ...provider.Layer) (*Gateway, *provider.Catalog) {
 	t.Helper()
-	cat := new(provider.Catalog)
-	if _, err := cat.InstallBase("scripted", b); err != nil {
-		t.Fatal(err)
-	}
+	cat := socketstest.Catalog(t, b, layers...)
 	session, err := sockets.Startup(sockets.Config{Catalog: cat})
 	if err != nil {
 		t.Fatal(err)
@@ -70,9 +80,9 @@ func TestFloodedAssociationEnds(t *testing.T) {
 		m.Addr = stranger
 		return 1, 0
 	})
-	g.datagram(nil, guest, dstA, wsa.IPPROTO_UDP, [][]byte{{1}}, noQuote)
+	g.datagram(flow(guest, dstA), [][]byte{{1}}, noQuote)
 	other := netip.AddrPortFrom(guest.Addr(), guest.Port()+1)
-	g.datagram(nil, other, dstA, wsa.IPPROTO_UDP, [][]byte{{1}}, noQuote)
+	g.datagram(flow(other, dstA), [][]byte{{1}}, noQuote)
 	eventually(t, "the evicted association closes its socket", func() bool {
 		n := 0
 		for range g.cfg.Session.Sockets() {
@@ -106,7 +116,7 @@ func TestSoftErrorHidesNothing(t *testing.T) {
 		}
 		return 0, wsa.EWOULDBLOCK
 	})
-	g.datagram(nil, guest, dstA, wsa.IPPROTO_UDP, [][]byte{{1}}, noQuote)
+	g.datagram(flow(guest, dstA), [][]byte{{1}}, noQuote)
 	eventually(t, "the first receive", func() bool { return n.Load() >= 1 })
 	for s := range g.cfg.Session.Sockets() {
 		s.Wake(wsa.FD_READ | wsa.EvError)
@@ -120,11 +130,11 @@ func quiet(*provider.Socket, *provider.Msg) (int, wsa.Errno) { return 0, wsa.EWO
 // guest that never stops sending; and another NIC has sockets of its own.
 func TestAssociationsFollowTheCatalog(t *testing.T) {
 	g, cat := scripted(t, Config{}, quiet)
-	first, e := g.dgram.find(nil, guest, dstA, wsa.IPPROTO_UDP)
+	first, _, e := find(g, flow(guest, dstA))
 	if e != 0 {
 		t.Fatal(e)
 	}
-	same, _ := g.dgram.find(nil, guest, dstB, wsa.IPPROTO_UDP)
+	same, _, _ := find(g, flow(guest, dstB))
 	if same != first {
 		t.Error("two destinations of one chain have two sockets: the mapping depends on the destination")
 	}
@@ -132,7 +142,7 @@ func TestAssociationsFollowTheCatalog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dst := range []netip.AddrPort{dstA, dstB} {
-		a, e := g.dgram.find(nil, guest, dst, wsa.IPPROTO_UDP)
+		a, _, e := find(g, flow(guest, dst))
 		if e != 0 || a.s.Chain() == first.s.Chain() {
 			t.Errorf("%v is still carried by the chain of before: %v", dst, e.Name())
 		}
@@ -141,7 +151,7 @@ func TestAssociationsFollowTheCatalog(t *testing.T) {
 		}
 	}
 	nic := new(stack.NIC)
-	a, e := g.dgram.find(nic, guest, dstA, wsa.IPPROTO_UDP)
+	a, _, e := find(g, flowKey{nic, guest, dstA, wsa.IPPROTO_UDP})
 	if e != 0 || a.key.nic != nic {
 		t.Error("a datagram from another NIC would be answered through the first")
 	}
@@ -150,19 +160,18 @@ func TestAssociationsFollowTheCatalog(t *testing.T) {
 // An association that ends between find and send does not lose the datagram.
 func TestSendToEndedAssociation(t *testing.T) {
 	g, _ := scripted(t, Config{}, quiet)
-	g.datagram(nil, guest, dstA, wsa.IPPROTO_UDP, [][]byte{{1}}, noQuote)
-	a, _ := g.dgram.find(nil, guest, dstA, wsa.IPPROTO_UDP)
+	g.datagram(flow(guest, dstA), [][]byte{{1}}, noQuote)
+	a, p, _ := find(g, flow(guest, dstA))
 	g.dgram.end(a)
-	a.bell.ring()
 	eventually(t, "the association closes", func() bool {
 		a.sendMu.Lock()
 		defer a.sendMu.Unlock()
 		return a.closed
 	})
-	if e := a.send(dstA, dstA.Addr(), [][]byte{{1}}, noQuote); e != errClosing {
+	if e := a.send(p, [][]byte{{1}}, noQuote); e != errClosing {
 		t.Fatalf("send on an ended association: %v", e.Name())
 	}
-	g.datagram(nil, guest, dstA, wsa.IPPROTO_UDP, [][]byte{{1}}, noQuote)
+	g.datagram(flow(guest, dstA), [][]byte{{1}}, noQuote)
 	if g.UDPSent.Load() != 2 || g.UDPFull.Load() != 0 {
 		t.Errorf("%d sent, %d lost", g.UDPSent.Load(), g.UDPFull.Load())
 	}
@@ -174,6 +183,7 @@ func TestAnswerWithinSend(t *testing.T) {
 	for _, denied := range []bool{false, true} {
 		b := new(providertest.Base)
 		sent := make(chan struct{})
+		var answered atomic.Bool
 		var g *Gateway
 		b.Script.WSPSendTo = func(s *provider.Socket, m *provider.Msg) (int, wsa.Errno) {
 			if denied {
@@ -190,7 +200,7 @@ func TestAnswerWithinSend(t *testing.T) {
 			default:
 				return 0, wsa.EWOULDBLOCK
 			}
-			if g.UDPReceived.Load() > 0 {
+			if answered.Swap(true) {
 				return 0, wsa.EWOULDBLOCK
 			}
 			m.Addr = provider.AddrFrom(dstA)
@@ -198,11 +208,11 @@ func TestAnswerWithinSend(t *testing.T) {
 		}
 		g, _ = over(t, b, Config{})
 		nic := stacktest.NewPair(t, stacktest.PairConfig{}).NA
-		a, e := g.dgram.find(nic, guest, dstA, wsa.IPPROTO_UDP)
+		a, p, e := find(g, flowKey{nic, guest, dstA, wsa.IPPROTO_UDP})
 		if e != 0 {
 			t.Fatal(e)
 		}
-		e = a.send(dstA, dstA.Addr(), [][]byte{{1}}, noQuote)
+		e = a.send(p, [][]byte{{1}}, noQuote)
 		if _, ok := a.peers.known(dstA.Addr()); ok == denied {
 			t.Errorf("send: %v, known afterwards: %v", e.Name(), ok)
 		}
@@ -211,15 +221,18 @@ func TestAnswerWithinSend(t *testing.T) {
 
 // A guest with very many peers reaches new ones; those it forgot are strangers.
 func TestPeersAreBounded(t *testing.T) {
-	p := newPeers(3)
+	p := peers{max: 3}
 	at := func(i int) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 1)
 	}
-	for i := range 3 {
-		p.speaksTo(at(i), at(i).Addr(), noQuote)
+	to := func(dst netip.AddrPort, as netip.Addr) *pair {
+		return &pair{key: flow(guest, netip.AddrPortFrom(as, dst.Port())), to: provider.AddrFrom(dst)}
 	}
-	p.speaksTo(at(0), at(0).Addr(), noQuote) // 1 is now the oldest
-	p.speaksTo(at(9), netip.MustParseAddr("10.0.2.2"), noQuote)
+	for i := range 3 {
+		p.speaksTo(to(at(i), at(i).Addr()), noQuote)
+	}
+	p.speaksTo(to(at(0), at(0).Addr()), noQuote) // 1 is now the oldest
+	p.speaksTo(to(at(9), netip.MustParseAddr("10.0.2.2")), noQuote)
 	for i, want := range map[int]bool{0: true, 1: false, 2: true, 9: true} {
 		if _, ok := p.known(at(i).Addr()); ok != want {
 			t.Errorf("%v known: %v, want %v", at(i), ok, want)
@@ -250,9 +263,8 @@ func TestIdle(t *testing.T) {
 			m.Addr = provider.AddrFrom(to)
 			return 1, 0
 		})
-		a, _ := g.dgram.find(nil, guest, to, wsa.IPPROTO_UDP)
+		a, _, _ := find(g, flow(guest, to))
 		a.dns.Store(dns)
-		a.bell.ring()
 		eventually(t, "the idle association goes", func() bool { return a.forgotten.Load() })
 	}
 }

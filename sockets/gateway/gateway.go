@@ -59,6 +59,7 @@ func (g *Gateway) Close() error {
 	g.closed = true
 	g.mu.Unlock()
 	g.cancel()
+	g.dgram.close()
 	g.mu.Lock()
 	for p := range g.flows {
 		p.wake(0)

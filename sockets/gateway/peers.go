@@ -30,74 +30,99 @@ type host struct {
 	as    netip.Addr // what the guest called it
 }
 
-func newPeers(max int) *peers {
-	return &peers{max: max, all: make(map[netip.AddrPort]*peer), hosts: make(map[netip.Addr]host)}
-}
-
-// speaksTo notes a send to dst, which the guest knows as as, before it is made:
-// an answer may be here before the send returns. fresh says that dst was not
-// known; if the send fails, such a one is taken back with unspoken.
-func (p *peers) speaksTo(dst netip.AddrPort, as netip.Addr, quote func() stack.Quote) (fresh bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.clock++
-	if known := p.all[dst]; known != nil {
-		known.used = p.clock
-		return false
+// speaksTo notes a send of p before it is made: an answer may be here before the
+// send returns. fresh says that the destination was not known; if the send fails,
+// such a one is taken back with unspoken.
+func (ps *peers) speaksTo(p *pair, quote func() stack.Quote) (spoken *peer, fresh bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.clock++
+	if known := ps.all[p.to.AddrPort]; known != nil {
+		known.used = ps.clock
+		return known, false
 	}
-	if len(p.all) >= p.max {
-		p.dropOldest()
+	spoken = &peer{quote: quote()}
+	ps.add(p, spoken)
+	return spoken, true
+}
+
+// speaksOn is speaksTo for those who have spoken lately, in the order in which
+// they do.
+func (ps *peers) speaksOn(pairs []*pair) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	var last *pair
+	for _, p := range pairs {
+		if p == last {
+			continue
+		}
+		last = p
+		ps.clock++
+		if known := ps.all[p.to.AddrPort]; known != nil {
+			known.used = ps.clock
+		} else {
+			ps.add(p, p.peer.Load())
+		}
 	}
-	p.all[dst] = &peer{quote(), p.clock}
-	h := p.hosts[dst.Addr()]
-	p.hosts[dst.Addr()] = host{h.peers + 1, as}
-	return true
 }
 
-func (p *peers) unspoken(dst netip.AddrPort) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.drop(dst)
+func (ps *peers) add(p *pair, known *peer) {
+	if ps.all == nil {
+		ps.all, ps.hosts = make(map[netip.AddrPort]*peer), make(map[netip.Addr]host)
+	}
+	if len(ps.all) >= ps.max {
+		ps.dropOldest()
+	}
+	known.used = ps.clock
+	ps.all[p.to.AddrPort] = known
+	h := ps.hosts[p.to.Addr()]
+	ps.hosts[p.to.Addr()] = host{h.peers + 1, p.key.dst.Addr().Unmap()}
 }
 
-func (p *peers) dropOldest() {
+func (ps *peers) unspoken(dst netip.AddrPort) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.drop(dst)
+}
+
+func (ps *peers) dropOldest() {
 	var oldest netip.AddrPort
 	least := ^uint64(0)
-	for at, known := range p.all {
+	for at, known := range ps.all {
 		if known.used < least {
 			oldest, least = at, known.used
 		}
 	}
-	p.drop(oldest)
+	ps.drop(oldest)
 }
 
-func (p *peers) drop(at netip.AddrPort) {
-	if p.all[at] == nil {
+func (ps *peers) drop(at netip.AddrPort) {
+	if ps.all[at] == nil {
 		return
 	}
-	delete(p.all, at)
-	h := p.hosts[at.Addr()]
+	delete(ps.all, at)
+	h := ps.hosts[at.Addr()]
 	if h.peers--; h.peers == 0 {
-		delete(p.hosts, at.Addr())
+		delete(ps.hosts, at.Addr())
 	} else {
-		p.hosts[at.Addr()] = h
+		ps.hosts[at.Addr()] = h
 	}
 }
 
 // known is what the guest calls the host at ip; ok is false for one that no
 // allowed send has named.
-func (p *peers) known(ip netip.Addr) (as netip.Addr, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	h, ok := p.hosts[ip]
+func (ps *peers) known(ip netip.Addr) (as netip.Addr, ok bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	h, ok := ps.hosts[ip]
 	return h.as, ok
 }
 
 // quote is a packet of the guest's to at. A ping's errors name no port.
-func (p *peers) quote(at netip.AddrPort) (stack.Quote, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if known := p.all[at]; known != nil {
+func (ps *peers) quote(at netip.AddrPort) (stack.Quote, bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if known := ps.all[at]; known != nil {
 		return known.quote, true
 	}
 	return stack.Quote{}, false

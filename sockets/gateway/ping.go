@@ -33,7 +33,7 @@ func (g *Gateway) Echo(e *stack.Echo) {
 	if protocol == wsa.IPPROTO_ICMP { // the kernel sums ICMPv6 itself (RFC 3542, 3.1)
 		binary.BigEndian.PutUint16(request[2:], checksum(request))
 	}
-	g.datagram(e.NIC, netip.AddrPortFrom(e.Src, e.ID), netip.AddrPortFrom(e.Dst, 0), protocol, [][]byte{request}, e.Quote)
+	g.datagram(flowKey{e.NIC, netip.AddrPortFrom(e.Src, e.ID), netip.AddrPortFrom(e.Dst, 0), protocol}, [][]byte{request}, e.Quote)
 }
 
 // echoed hands a reply to the program, under the identifier that it used.

@@ -1,55 +1,65 @@
 package gateway
 
 import (
-	"net/netip"
-
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/stack"
 )
 
-// UDP is called by the stack for each datagram, on the NIC's reader. Nothing in
-// it waits, but for a chain that is needed for the first time and has to be built.
+// UDP is called by the stack for each datagram that takes no short cut, on the
+// NIC's reader. Nothing in it waits, but for a chain that is needed for the first
+// time and has to be built.
 func (g *Gateway) UDP(d *stack.Datagram) {
 	if g.isDNS(d.Dst) {
 		g.dns.serveUDP(d)
 		return
 	}
-	g.datagram(d.NIC, d.Src, d.Dst, wsa.IPPROTO_UDP, d.Data, d.Quote)
+	g.datagram(flowKey{d.NIC, d.Src, d.Dst, wsa.IPPROTO_UDP}, d.Data, d.Quote)
 }
 
-func (g *Gateway) datagram(nic *stack.NIC, src, to netip.AddrPort, protocol int32, data [][]byte, quote func() stack.Quote) {
-	e := g.carry(nic, src, to, protocol, data, quote)
+func (g *Gateway) datagram(flow flowKey, data [][]byte, quote func() stack.Quote) {
+	e := g.carry(flow, data, quote)
 	if e == errClosing { // it ended in this moment; the next is a new one
-		e = g.carry(nic, src, to, protocol, data, quote)
+		e = g.carry(flow, data, quote)
 	}
 	switch e {
 	case 0:
-		if protocol == wsa.IPPROTO_UDP {
+		if flow.protocol == wsa.IPPROTO_UDP {
 			g.UDPSent.Add(1)
 		}
-	case wsa.EWOULDBLOCK, wsa.ENOBUFS, wsa.EMSGSIZE, errClosing:
-		g.UDPFull.Add(1)
 	default:
-		g.UDPDenied.Add(1)
-		if t := fateOf(e); !t.silent {
-			nic.SendUnreachable(quote(), t.unreachable)
-		}
+		g.lost(flow.nic, e, quote)
 	}
 }
 
-func (g *Gateway) carry(nic *stack.NIC, src, to netip.AddrPort, protocol int32, data [][]byte, quote func() stack.Quote) wsa.Errno {
-	dst, e := g.target(to)
-	if e != 0 {
-		g.refused(src, to, wsa.SOCK_DGRAM, protocol, e)
-		return e
+// lost accounts for a datagram that was not sent, and tells the program why if
+// a network would.
+func (g *Gateway) lost(nic *stack.NIC, e wsa.Errno, quote func() stack.Quote) {
+	switch e {
+	case wsa.EWOULDBLOCK, wsa.ENOBUFS, wsa.EMSGSIZE, errClosing:
+		g.UDPFull.Add(1)
+		return
 	}
-	a, e := g.dgram.find(nic, src, dst, protocol)
-	if e != 0 {
-		if protocol != wsa.IPPROTO_UDP { // no ping for this user: unanswered, never forged
-			g.PingUnsupported.Add(1)
-			return wsa.ETIMEDOUT
+	g.UDPDenied.Add(1)
+	if t := fateOf(e); !t.silent {
+		nic.SendUnreachable(quote(), t.unreachable)
+	}
+}
+
+func (g *Gateway) carry(flow flowKey, data [][]byte, quote func() stack.Quote) wsa.Errno {
+	p := g.dgram.known(flow)
+	if p == nil {
+		dst, e := g.target(flow.dst)
+		if e != 0 {
+			g.refused(flow.src, flow.dst, wsa.SOCK_DGRAM, flow.protocol, e)
+			return e
 		}
-		return e
+		if p, e = g.dgram.find(flow, dst); e != 0 {
+			if flow.protocol != wsa.IPPROTO_UDP { // no ping for this user: unanswered, never forged
+				g.PingUnsupported.Add(1)
+				return wsa.ETIMEDOUT
+			}
+			return e
+		}
 	}
-	return a.send(dst, to.Addr().Unmap(), data, quote)
+	return p.a.send(p, data, quote)
 }

@@ -1,13 +1,13 @@
 package stacktest
 
 import (
-	"math/rand/v2"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+
+	"github.com/netnsd/netnsd/stack"
 )
 
 // CableConfig describes a Cable. The zero value is a perfect wire of MTU 1500
@@ -16,6 +16,11 @@ type CableConfig struct {
 	MTU      int  // bytes; default 1500
 	Offloads bool // both ends speak virtio_net_hdr and take super-segments whole
 	TAP      bool // both ends carry Ethernet frames
+
+	// Bits are the stack.Offload bits that the ends claim, if not all: with
+	// OffloadCSUM alone a link may leave checksums unfinished, and not segments.
+	// They imply Offloads.
+	Bits uint32
 
 	Delay     time.Duration // one way
 	Loss      float64       // probabilities, per packet (or super-segment)
@@ -34,8 +39,7 @@ type Cable struct {
 	A, B *End
 
 	cfg  CableConfig
-	mu   sync.Mutex
-	dice *rand.Rand
+	dice dice
 	Lost atomic.Int64 // packets that the dice or darkness took
 }
 
@@ -45,7 +49,7 @@ func NewCable(cfg CableConfig) *Cable {
 		cfg.MTU = 1500
 	}
 	if cfg.ReorderBy == 0 {
-		cfg.ReorderBy = 3 * time.Millisecond
+		cfg.ReorderBy = defaultReorderBy
 	}
 	if cfg.Depth == 0 {
 		cfg.Depth = 4096
@@ -53,7 +57,16 @@ func NewCable(cfg CableConfig) *Cable {
 	if cfg.Clock == nil {
 		cfg.Clock = tcpip.NewStdClock()
 	}
-	c := &Cable{cfg: cfg, dice: rand.New(rand.NewPCG(cfg.Seed, 1))}
+	if cfg.Bits != 0 {
+		cfg.Offloads = true
+	} else if cfg.Offloads {
+		cfg.Bits = stack.OffloadCSUM | stack.OffloadTSO4 | stack.OffloadTSO6
+	}
+	c := &Cable{cfg: cfg, dice: dice{
+		loss: cfg.Loss, duplicate: cfg.Duplicate, corrupt: cfg.Corrupt, reorder: cfg.Reorder,
+		delay: cfg.Delay, reorderBy: cfg.ReorderBy,
+	}}
+	c.dice.seed(cfg.Seed, 1)
 	c.A, c.B = newEnd(c), newEnd(c)
 	c.A.peer, c.B.peer = c.B, c.A
 	return c
@@ -66,33 +79,18 @@ func (c *Cable) Dark(dark bool) {
 	}
 }
 
-// fate throws the dice for one packet.
-func (c *Cable) fate() (lost, twice, corrupt bool, delay time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	roll := func(p float64) bool { return p > 0 && c.dice.Float64() < p }
-	delay = c.cfg.Delay
-	if roll(c.cfg.Reorder) {
-		delay += c.cfg.ReorderBy
-	}
-	return roll(c.cfg.Loss), roll(c.cfg.Duplicate), roll(c.cfg.Corrupt), delay
-}
-
 // carry takes a packet from the end that wrote it to its peer.
 func (c *Cable) carry(from *End, packet []byte) {
-	lost, twice, corrupt, delay := c.fate()
+	lost, twice, corrupt, delay := c.dice.fate()
 	if lost || from.dark.Load() {
 		c.Lost.Add(1)
 		return
 	}
 	if corrupt {
-		c.mu.Lock()
-		i := from.HeaderLen() + c.dice.IntN(len(packet)-from.HeaderLen())
-		packet[i] ^= byte(1 + c.dice.IntN(255))
-		c.mu.Unlock()
+		c.dice.damage(packet, from.HeaderLen())
 	}
-	from.peer.arrive(packet, delay)
+	from.peer.line.send(packet, delay)
 	if twice {
-		from.peer.arrive(slices.Clone(packet), delay)
+		from.peer.line.send(slices.Clone(packet), delay)
 	}
 }

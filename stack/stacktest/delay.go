@@ -11,6 +11,9 @@ import (
 // delayLine keeps packets until they are due and hands them on in the order of
 // their time: a timer per packet alone would reorder them.
 type delayLine struct {
+	clock tcpip.Clock
+	out   func([]byte)
+
 	mu      sync.Mutex
 	packets []delayed // by due, then by arrival
 }
@@ -20,34 +23,31 @@ type delayed struct {
 	packet []byte
 }
 
-// arrive gives e a packet after delay.
-func (e *End) arrive(packet []byte, delay time.Duration) {
+// send hands packet on after delay, without one at once.
+func (l *delayLine) send(packet []byte, delay time.Duration) {
 	if delay == 0 {
-		e.push(packet)
+		l.out(packet)
 		return
 	}
-	clock := e.cable.cfg.Clock
-	l := &e.line
 	l.mu.Lock()
-	due := clock.NowMonotonic().Add(delay)
+	due := l.clock.NowMonotonic().Add(delay)
 	i := len(l.packets)
 	for i > 0 && l.packets[i-1].due.After(due) {
 		i--
 	}
 	l.packets = slices.Insert(l.packets, i, delayed{due, packet})
 	l.mu.Unlock()
-	clock.AfterFunc(delay, e.deliver)
+	l.clock.AfterFunc(delay, l.deliver)
 }
 
-// deliver pushes what is due.
-func (e *End) deliver() {
-	l := &e.line
+// deliver hands on what is due.
+func (l *delayLine) deliver() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := e.cable.cfg.Clock.NowMonotonic()
+	now := l.clock.NowMonotonic()
 	n := 0
 	for n < len(l.packets) && !l.packets[n].due.After(now) {
-		e.push(l.packets[n].packet)
+		l.out(l.packets[n].packet)
 		n++
 	}
 	l.packets = slices.Delete(l.packets, 0, n)

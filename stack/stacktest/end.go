@@ -44,6 +44,7 @@ const errBadFD = syscall.Errno(77)
 func newEnd(c *Cable) *End {
 	e := &End{cable: c}
 	e.wake = sync.NewCond(&e.mu)
+	e.line = delayLine{clock: c.cfg.Clock, out: e.push}
 	return e
 }
 
@@ -72,12 +73,7 @@ func (e *End) HeaderLen() int {
 }
 
 // Offloads implements stack.Device.
-func (e *End) Offloads() uint32 {
-	if e.cable.cfg.Offloads {
-		return stack.OffloadCSUM | stack.OffloadTSO4 | stack.OffloadTSO6
-	}
-	return 0
-}
+func (e *End) Offloads() uint32 { return e.cable.cfg.Bits }
 
 // TAP implements stack.Device.
 func (e *End) TAP() bool { return e.cable.cfg.TAP }

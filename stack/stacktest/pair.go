@@ -16,6 +16,9 @@ type PairConfig struct {
 	Stack stack.Config      // of both
 	Fake  bool              // both stacks and the cable live on Pair.Clock
 	AFlow stack.FlowHandler // makes A the gateway of B: B's default route leads there
+
+	// Wrap puts something before the devices, which are called "a" and "b".
+	Wrap func(name string, d stack.Device) stack.Device
 }
 
 // Pair is two stacks on a cable: A has 10.1.0.1/24 and fd01::1/64, B has .2
@@ -62,6 +65,9 @@ func node(t testing.TB, cfg PairConfig, d stack.Device, name string, h stack.Flo
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	if cfg.Wrap != nil {
+		d = cfg.Wrap(name, d)
+	}
 	n, err := s.AddNIC(stack.NICConfig{
 		Name: name, Device: d, Forward: h,
 		Addrs: []netip.Prefix{netip.PrefixFrom(a4, 24), netip.PrefixFrom(a6, 64)},

@@ -3,7 +3,6 @@
 package load
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -136,23 +135,36 @@ func (c *client) stop() {
 	}
 }
 
-// window waits for the warm-up and then measures.
+// silence is how long a contender may move nothing at all before that is a failure.
+const silence = 5 * time.Second
+
+// window waits for the warm-up and then measures. If nothing arrives it goes on
+// until something does: who stalls is slow, and not to be asked again until he
+// does better.
 func (c *client) window() (Result, error) {
 	time.Sleep(c.Warmup)
 	a := c.look()
 	time.Sleep(c.Measure)
 	b := c.look()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.failed != nil {
-		return Result{}, c.failed
+	for c.rate(a, b) == 0 && c.failure() == nil && b.at.Sub(a.at) < c.Measure+silence {
+		time.Sleep(c.Measure / 10)
+		b = c.look()
+	}
+	if err := c.failure(); err != nil {
+		return Result{}, err
 	}
 	r := a.until(b)
 	if r.Rate = c.rate(a, b); r.Rate == 0 {
-		return Result{}, errors.New("nothing arrived")
+		return Result{}, fmt.Errorf("nothing arrived for %v", b.at.Sub(a.at).Round(time.Millisecond))
 	}
 	r.Detail = c.detail(a, b)
 	return r, nil
+}
+
+func (c *client) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }
 
 // rate is what Kind counts, a second.

@@ -1,0 +1,34 @@
+package provider
+
+import "github.com/netnsd/netnsd/provider/wsa"
+
+// A Datagram is one of several that move in one call, in one buffer and without
+// ancillary data.
+type Datagram struct {
+	// Data is what is sent, or the room to receive into: see N.
+	Data []byte
+	// Addr is the destination, after a receive the source.
+	Addr Addr
+	// N is how many bytes of Data a receive has filled.
+	N int
+	// Truncated says that what came was longer than Data (EMSGSIZE of RecvFrom).
+	Truncated bool
+}
+
+// BatchFunc moves datagrams and returns how many: each by the laws of SendTo or
+// RecvFrom, and counted like one. If n is not all of them the code says why the
+// next was not moved:
+//
+//   - of a send what SendTo returns for it. Those behind it were not tried.
+//   - of a receive EWOULDBLOCK, nothing more is there: what comes later, or was
+//     overlooked, wakes anew. Or a soft error, with the destination that drew it
+//     in the Addr of ds[n].
+type BatchFunc func(s *Socket, ds []Datagram) (n int, e wsa.Errno)
+
+// A Batcher is a Base that moves several datagrams in one call. Batch is asked
+// once for each chain, after Startup; both functions are for every socket of the
+// chain and answer EOPNOTSUPP for one that is not of datagrams.
+type Batcher interface {
+	Base
+	Batch() (send, recv BatchFunc)
+}
