@@ -13,8 +13,8 @@ import (
 
 // The two sides of the table "connections".
 const (
-	manyConnections = "netnsd-sockets-10000"
-	fewConnections  = "netnsd-sockets-100"
+	manyConnections = "netnsd-10000"
+	fewConnections  = "netnsd-100"
 )
 
 // threeDecide is the chain of "netnsd", which the figures are about.
