@@ -13,10 +13,6 @@ type Path struct {
 	SendBatch, RecvBatch BatchFunc
 }
 
-// Queued is how many bytes a Recv would return now: FIONREAD, and Ready without
-// the rest of it.
-func (p *Path) Queued(s *Socket) int { return p.Ready(s, wsa.FD_READ).Queued }
-
 // StepAside states that for s the layer's data entries and its Ready do nothing
 // any more but call those below, with nothing held: it has seen enough of this
 // socket, and cannot come back. Its other entries stay in place.

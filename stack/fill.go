@@ -18,30 +18,51 @@ import (
 // or fails, what it gave is still queued, by a copy. Nothing that fn consumed
 // is lost while the connection lives. One Fill at a time, and no other writer.
 //
-// Errors: EAGAIN (no room; Watch tells), EPIPE (after CloseWrite), ECONNRESET
-// and the like, net.ErrClosed. Never blocks but in fn, which runs without locks.
+// Errors: EAGAIN (no room, and fn was not called; Watch tells), EPIPE (after
+// CloseWrite), ECONNRESET and the like, net.ErrClosed. Never blocks but in fn,
+// which runs with the connection's lock held: it must not call the Flow, and
+// while it runs the connection stands still. Close and Abort during fn take
+// effect after it.
 func (f *Flow) Fill(n int, fn func(b []byte) (int, error)) (int, error) {
-	ep, err := f.endpoint()
+	ep, err := f.lease(false)
 	if err != nil {
 		return 0, err
 	}
+	defer f.release(false)
 	if n <= 0 {
 		return 0, nil
 	}
 	c := &f.chunk
 	c.begin(n, fn)
 	defer c.end()
-	queued, terr := ep.Write(c, tcpip.WriteOptions{})
+	// Atomic: gVisor asks for the room once, with the lock held until the bytes
+	// are queued. Else it asks again after fn, and throws away what does not fit
+	// any more: buffers shrink at any time, by shareBuffers and by its own tuning.
+	queued, terr := ep.Write(c, tcpip.WriteOptions{Atomic: true})
 	if c.short {
-		queued, terr = 0, nil
-		if len(c.spill) > 0 {
-			queued, terr = ep.Write(&c.rest, tcpip.WriteOptions{})
-		}
+		queued, terr = c.writeSpill(ep)
 	}
 	if terr != nil {
 		return 0, f.writeError(terr)
 	}
 	return int(queued), c.err
+}
+
+// writeSpill queues what was saved of a short filling. It had room when it was
+// read; if that was taken away meanwhile, it is given back.
+func (c *filler) writeSpill(ep *tcp.Endpoint) (queued int64, err tcpip.Error) {
+	for len(c.rest.b) > 0 {
+		n, err := ep.Write(&c.rest, tcpip.WriteOptions{Atomic: true})
+		queued += n
+		if _, full := err.(*tcpip.ErrWouldBlock); err != nil && !full {
+			return queued, err
+		}
+		if n == 0 {
+			o := ep.SocketOptions()
+			o.SetSendBufferSize(2*o.GetSendBufferSize()+int64(len(c.rest.b)), false)
+		}
+	}
+	return queued, nil
 }
 
 func (f *Flow) writeError(err tcpip.Error) error {

@@ -46,11 +46,12 @@ type Flow struct {
 	phase    phase
 	request  *tcp.ForwarderRequest // from the start of runFlow to the verdict
 	cut      bool                  // canceled is closed
-	leased   bool                  // Peek runs
+	peeking  bool                  // Peek runs
+	leases   int                   // Peek or Fill run
 	closed   bool                  // Close or Abort was called
 	finSent  bool                  // CloseWrite was called
-	deferred func()                // what Close or Abort do when the lease ends
-	unleased sync.Cond             // signaled when leased falls
+	deferred func()                // what Close or Abort do when the leases end
+	unleased sync.Cond             // signaled when leases falls to 0
 	watch    *waiter.Entry
 	cause    error // first hard error of the connection, sticky
 

@@ -191,11 +191,11 @@ func (d *discard) Write(b []byte) (int, error) {
 // FIN, after all data), ECONNRESET and the like (after all data), EBUSY
 // (another Peek runs), net.ErrClosed.
 func (f *Flow) Peek(max int, fn func(bufs [][]byte) (taken int)) (int, error) {
-	ep, err := f.lease()
+	ep, err := f.lease(true)
 	if err != nil {
 		return 0, err
 	}
-	defer f.release()
+	defer f.release(true)
 	g := gathers.Get().(*gather)
 	defer g.release()
 	g.left = max
@@ -227,23 +227,31 @@ func (f *Flow) readError(ep *tcp.Endpoint, err tcpip.Error) error {
 	return f.broken(err)
 }
 
-func (f *Flow) lease() (*tcp.Endpoint, error) {
+// lease keeps Close and Abort from taking effect.
+func (f *Flow) lease(peek bool) (*tcp.Endpoint, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.leased {
+	if peek && f.peeking {
 		return nil, syscall.EBUSY
 	}
 	ep, err := f.endpointLocked()
 	if err != nil {
 		return nil, err
 	}
-	f.leased = true
+	f.peeking = f.peeking || peek
+	f.leases++
 	return ep, nil
 }
 
-func (f *Flow) release() {
+func (f *Flow) release(peek bool) {
 	f.mu.Lock()
-	f.leased = false
+	if peek {
+		f.peeking = false
+	}
+	if f.leases--; f.leases > 0 {
+		f.mu.Unlock()
+		return
+	}
 	end := f.deferred
 	f.deferred = nil
 	f.mu.Unlock()
@@ -282,7 +290,7 @@ func (f *Flow) fail(cause error) {
 	f.cancel() // whoever serves the flow may be waiting for something else
 	f.finish(cause, f.abort)
 	f.mu.Lock()
-	for f.leased {
+	for f.leases > 0 {
 		f.unleased.Wait()
 	}
 	f.mu.Unlock()
@@ -309,7 +317,7 @@ func (f *Flow) finish(cause error, end func()) error {
 	if f.cause == nil && cause != nil && !errors.Is(cause, net.ErrClosed) {
 		f.cause = cause
 	}
-	if f.leased {
+	if f.leases > 0 {
 		f.deferred = end
 		end = nil
 	}

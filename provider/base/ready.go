@@ -19,10 +19,12 @@ func ready(s *provider.Socket, mask wsa.Events) provider.Readiness {
 	var r provider.Readiness
 	if mask == wsa.FD_READ && k.stream() && k.now() == connected {
 		// Who moves bytes asks this before every receive: one system call, not two.
-		if r.Queued = k.queued(); r.Queued > 0 && !k.shutRecv {
-			r.Events = wsa.FD_READ
+		if q, ok := k.link.Endpoint.(Queuer); ok {
+			if r.Queued = q.Queued(); r.Queued > 0 && !k.shutRecv {
+				r.Events = wsa.FD_READ
+			}
+			return r
 		}
-		return r
 	}
 	if k.stream() {
 		k.streamReady(&r)

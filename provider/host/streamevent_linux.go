@@ -64,7 +64,8 @@ func (s *stream) flow(events uint32) (hint wsa.Events) {
 		s.fin.Store(true)
 		hint |= wsa.FD_CLOSE
 	}
-	if events&unix.EPOLLOUT != 0 && !s.tx.raise() {
+	if events&unix.EPOLLOUT != 0 {
+		s.tx.raise() // woken even if it was up: a send may just be finding no room
 		hint |= wsa.FD_WRITE
 	}
 	if s.shut.Load() {

@@ -44,10 +44,16 @@ const (
 
 func newWorld(t *testing.T, cfg gateway.Config, layers ...provider.Layer) *world {
 	t.Helper()
+	return worldOver(t, cfg, func(d base.Driver) base.Driver { return d }, layers...)
+}
+
+// worldOver has wrap between the gateway's base and its driver.
+func worldOver(t *testing.T, cfg gateway.Config, wrap func(base.Driver) base.Driver, layers ...provider.Layer) *world {
+	t.Helper()
 	w := &world{network: basetest.NewNetwork(basetest.NetworkConfig{})}
 	far := w.network.Host(netip.MustParseAddr(server4), netip.MustParseAddr(server6))
 	w.server = socketstest.Start(t, socketstest.Catalog(t, base.New(base.Config{Driver: far})))
-	cfg.Session = socketstest.Start(t, socketstest.Catalog(t, base.New(base.Config{Driver: w.network}), layers...))
+	cfg.Session = socketstest.Start(t, socketstest.Catalog(t, base.New(base.Config{Driver: wrap(w.network)}), layers...))
 	cfg.Attachment = "test"
 	cfg.Addrs = []netip.Addr{stacktest.A4, stacktest.A6}
 	g, err := gateway.New(cfg)

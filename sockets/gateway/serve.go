@@ -25,6 +25,8 @@ func (p *splice) serve() {
 		case p.closed, p.up.done && p.down.done:
 		case moved:
 			p.watchdog.fed()
+		case p.broken():
+			p.abort()
 		case p.share():
 			return
 		default:
@@ -37,11 +39,17 @@ func (p *splice) serve() {
 	p.finish()
 }
 
+// broken looks at both sides when nothing moves: a reset, a kill or a device that
+// went away may come after that side's FIN, or while the other side takes nothing,
+// and then no operation meets it.
+func (p *splice) broken() bool {
+	r := p.t.Ready(p.s, wsa.FD_CLOSE)
+	p.hostEnded = r.Events&wsa.FD_CLOSE != 0
+	return p.hostEnded && r.Close != 0 || p.f.State().Err != nil
+}
+
 func (p *splice) serveUp() (moved bool) {
 	if p.up.done {
-		if p.f.State().Err != nil {
-			p.abort() // a reset that comes after the program's own FIN
-		}
 		return false
 	}
 	moved, err := p.upward()
@@ -120,6 +128,7 @@ func (p *splice) share() bool {
 	if path == nil {
 		return false
 	}
+	// hostEnded stays what broken saw, or news will say.
 	p.path, p.send, p.recv = path, path.Send, path.Recv
 	p.up.drained, p.up.full, p.down.drained, p.down.full = false, false, false, false
 	p.shared.Store(true)
@@ -155,8 +164,11 @@ func (p *splice) hear(news uint32) bool {
 	}
 	if news&hostClosed != 0 {
 		p.hostEnded = true
+		if p.down.full || p.down.done {
+			return false // turnDown will not look
+		}
 	}
-	return p.g.ctx.Err() == nil && !p.watchdog.barks() && (news&programBroken == 0 || !p.up.done)
+	return p.g.ctx.Err() == nil && !p.watchdog.barks() && news&programBroken == 0
 }
 
 func (p *splice) turnUp() bool {
@@ -176,8 +188,13 @@ func (p *splice) turnDown() bool {
 	if !p.down.runs() {
 		return true
 	}
-	queued := p.path.Queued(p.s)
-	if queued == 0 {
+	r := p.path.Ready(p.s, wsa.FD_READ)
+	queued := r.Queued
+	switch {
+	case queued > 0:
+	case r.Events&wsa.FD_READ != 0:
+		queued = 1 // a base that does not count
+	default:
 		p.down.drained = true
 		return !p.hostEnded
 	}
@@ -185,7 +202,7 @@ func (p *splice) turnDown() bool {
 	if n > 0 {
 		p.watchdog.fed()
 	}
-	if n == queued && !p.hostEnded {
+	if n == r.Queued && !p.hostEnded {
 		p.down.drained = true
 	}
 	return err == nil
@@ -193,7 +210,6 @@ func (p *splice) turnDown() bool {
 
 // unshare moves the splice back to a goroutine of its own.
 func (p *splice) unshare() {
-	p.hostEnded = false
 	p.send, p.recv = p.t.WSPSend, p.t.WSPRecv
 	p.shared.Store(false)
 	go p.serve()
