@@ -3,6 +3,7 @@ package gateway
 import (
 	"container/list"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,10 @@ func (all *associations) touch(a *association, now int64) {
 // remember makes the next datagram of p's flow find a at once.
 func (all *associations) remember(a *association, p *pair) {
 	all.touch(a, all.now())
+	if old := all.byFlow[p.key]; old != nil && old != p { // of a catalog that was
+		all.drop(old)
+		old.a.pairs = slices.DeleteFunc(old.a.pairs, func(q *pair) bool { return q == old })
+	}
 	if len(a.pairs) >= all.g.cfg.Limits.Peers {
 		all.drop(a.pairs[0])
 		a.pairs = append(a.pairs[:0], a.pairs[1:]...)

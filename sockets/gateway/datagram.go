@@ -95,7 +95,7 @@ func (a *association) send(p *pair, data [][]byte, quote func() stack.Quote) wsa
 	switch {
 	case e != 0:
 		p.shut()
-		if fresh {
+		if fresh || a.denied(e) {
 			a.peers.unspoken(p.to.AddrPort)
 		}
 	case a.key.protocol == wsa.IPPROTO_UDP && a.s.Direct() != nil:
@@ -103,6 +103,13 @@ func (a *association) send(p *pair, data [][]byte, quote func() stack.Quote) wsa
 		p.until.Store(a.g.dgram.now() + int64(trust))
 	}
 	return e
+}
+
+// denied says that e is a verdict's: who may not be spoken to any more may not
+// answer either.
+func (a *association) denied(e wsa.Errno) bool {
+	v := a.s.Verdict()
+	return v != nil && v.Denied() && v.Errno == e
 }
 
 // outgoing are Msgs: made per call they escape.

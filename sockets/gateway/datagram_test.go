@@ -43,7 +43,7 @@ func scripted(t *testing.T, cfg Config, f func(*provider.Socket, *provider.Msg) 
 	return over(t, b, cfg)
 }
 
-func over(t *testing.T, b provider.Base, cfg Config, layers ...provider.Layer) (*Gateway, *provider.Catalog) {
+func over(t testing.TB, b provider.Base, cfg Config, layers ...provider.Layer) (*Gateway, *provider.Catalog) {
 	t.Helper()
 	cat := socketstest.Catalog(t, b, layers...)
 	session, err := sockets.Startup(sockets.Config{Catalog: cat})

@@ -57,7 +57,7 @@ func (r *resolver) serveUDP(d *stack.Datagram) {
 		defer r.g.running.Done()
 		defer func() { <-r.busy }()
 		if answer := r.answer(r.g.ctx, query, "udp", src, dst); answer != nil {
-			nic.SendDatagram(dst, src, answer, 0)
+			nic.SendDatagrams(dst, src, [][]byte{answer})
 		}
 	}()
 }

@@ -118,7 +118,8 @@ func (a *association) drain(recv func(*provider.Socket, *provider.Msg) (int, wsa
 // stopped says what it means that no more was received.
 func (a *association) stopped(e wsa.Errno, about provider.Addr) (more, alive bool) {
 	switch e {
-	case wsa.EWOULDBLOCK, wsa.EINVAL: // EINVAL: not bound yet, as nothing was sent
+	case wsa.EWOULDBLOCK, wsa.EINVAL, // EINVAL: not bound yet, as nothing was sent
+		wsa.ENOBUFS, wsa.EOPNOTSUPP: // not the network's: the next datagram wakes
 		return false, true
 	case wsa.ENETDOWN, wsa.ENOTSOCK, wsa.ESHUTDOWN:
 		return false, false

@@ -85,7 +85,7 @@ func (c *shortcut) UDP(d *stack.Datagram) (held bool) {
 // pair is what is known of a flow, if its short cut was open lately.
 func (c *shortcut) pair(src, dst netip.AddrPort) *pair {
 	at := &c.lately[(src.Port()^dst.Port()*31)%uint16(len(c.lately))]
-	if p := *at; p != nil && p.key.src == src && p.key.dst == dst && p.until.Load() != 0 {
+	if p := *at; p != nil && p.key.src == src && p.key.dst == dst && p.generation == c.generation && p.until.Load() != 0 {
 		return p
 	}
 	all := c.g.dgram
