@@ -17,24 +17,32 @@ import (
 )
 
 // BenchmarkTUN moves 1 MiB per iteration and stream between a kernel client
-// and a stack behind a TUN of MTU 1500: our link, our link with RACK, and the
+// and a stack behind a TUN of MTU 1500: our link, with two queues, with RACK, and the
 // naive variant. bench/ has the honest comparison, interleaved and against
 // veth; this is for work on this package.
 func BenchmarkTUN(b *testing.B) {
-	for _, v := range []string{"ours", "rack", "naive"} {
+	for _, v := range []string{"ours", "two queues", "rack", "naive"} {
 		for _, down := range []bool{false, true} {
 			for _, streams := range []int{1, 8} {
 				dir := "up"
 				if down {
 					dir = "down"
 				}
-				b.Run(fmt.Sprintf("%s/%s%d", v, dir, streams), func(b *testing.B) { benchTUN(b, v, down, streams) })
+				b.Run(fmt.Sprintf("%s/%s%d", v, dir, streams), func(b *testing.B) { benchTUN(b, v, down, streams, 4*stack.MaxSegment) })
 			}
 		}
 	}
 }
 
-func benchTUN(b *testing.B, variant string, down bool, streams int) {
+// BenchmarkBlock is what the size of its writes does to one download: see
+// stack.MaxSegment.
+func BenchmarkBlock(b *testing.B) {
+	for _, block := range []int{16 << 10, 64 << 10, stack.MaxSegment, 512 << 10, 8 * stack.MaxSegment} {
+		b.Run(fmt.Sprint(block), func(b *testing.B) { benchTUN(b, "ours", true, 1, block) })
+	}
+}
+
+func benchTUN(b *testing.B, variant string, down bool, streams, block int) {
 	x := newVariant(b, variant)
 	a := netip.AddrPortFrom(gate4, 80)
 	l := listen(b, x.stack, a)
@@ -61,7 +69,7 @@ func benchTUN(b *testing.B, variant string, down bool, streams int) {
 		var wg sync.WaitGroup
 		for _, p := range pairs {
 			wg.Go(func() {
-				buf := make([]byte, 256<<10)
+				buf := make([]byte, block)
 				for n := 0; n < size; {
 					m, err := p.from.Write(buf[:min(len(buf), size-n)])
 					if err != nil {
@@ -98,7 +106,11 @@ func benchTUN(b *testing.B, variant string, down bool, streams int) {
 
 func newVariant(b testing.TB, variant string) *tunnel {
 	if variant != "naive" {
-		x := newTunnel(b, tun.Config{}, nil)
+		queues := 1
+		if variant == "two queues" {
+			queues = 2
+		}
+		x := newTunnel(b, tun.Config{Queues: queues}, nil)
 		if variant == "rack" {
 			on := tcpip.TCPRACKLossDetection
 			if err := x.stack.TCPIP().SetTransportProtocolOption(tcp.ProtocolNumber, &on); err != nil {

@@ -28,9 +28,9 @@ type buffers struct {
 	share int // present bound per connection and direction; 0: none yet
 }
 
-// leastShare is what one connection may always hold: a window of 32 KiB, below
-// which super-segments are too small to be worth their name.
-const leastShare = 64 << 10
+// leastShare is what one connection may always hold: a window of 16 KiB, the
+// first window of RFC 6928 and a little.
+const leastShare = 32 << 10
 
 // share is the power of two that fits n times into the budget.
 func (c *Config) share(n, most int) int {
@@ -74,6 +74,26 @@ func (s *Stack) shareBuffers(n int) {
 			shrink(ep, c.SendBuffer.within(share).Max, c.ReceiveBuffer.within(share).Max)
 		}
 	}
+}
+
+// FitBuffers gives a new connection its share at once, before it has offered a
+// larger window: for whoever accepts one. ep is an endpoint of gVisor's of this
+// Stack; others than TCP's are left alone.
+func (s *Stack) FitBuffers(ep tcpip.Endpoint) {
+	e, ok := ep.(*tcp.Endpoint)
+	if !ok {
+		return
+	}
+	b := &s.buffers
+	b.mu.Lock()
+	share := b.share
+	b.mu.Unlock()
+	if share == 0 {
+		return
+	}
+	o, c := e.SocketOptions(), &s.config
+	o.SetSendBufferSize(min(o.GetSendBufferSize(), int64(c.SendBuffer.within(share).Default)), false)
+	o.SetReceiveBufferSize(min(o.GetReceiveBufferSize(), int64(c.ReceiveBuffer.within(share).Default)), false)
 }
 
 // within cuts the range off at share.

@@ -24,7 +24,7 @@ type Config struct {
 	SendBuffer, ReceiveBuffer BufferSizes
 	// BufferBudget is how many bytes the buffers of all TCP connections may hold
 	// together, each way: with more of them than it holds buffers of the maximal
-	// size, each one's share shrinks, down to 64 KiB. Buffers that an application
+	// size, each one's share shrinks, down to 32 KiB. Buffers that an application
 	// has set by hand shrink, too. Default 256 MiB.
 	BufferBudget int
 

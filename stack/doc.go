@@ -14,11 +14,13 @@
 //		           └─ UDP and SYN for foreign addresses: straight to the FlowHandler
 //
 //	  - packet.go, vnet.go: reading an IP packet and its virtio_net_hdr, pure and
-//	    fuzzed. link.go, rx.go, tx.go, hold.go: the link endpoint.
+//	    fuzzed. link.go, rx.go, tx.go, hold.go, dupack.go: the link endpoint.
 //	  - flow.go, flowtable.go, syn.go, silence.go: a TCP flow up to its verdict.
 //	    flowdata.go, fill.go: after it. datagram.go, echo.go, send.go, quote.go:
-//	    UDP, ping, and the ICMP errors of a gateway.
-//	  - tune.go: every setting that is not gVisor's default, with its reason.
+//	    UDP, ping, and the ICMP errors of a gateway. batch.go, sendbatch.go, train.go:
+//	    many datagrams at once, up, down, and across the border as one packet.
+//	  - tune.go, rto.go, buffers.go: every setting that is not gVisor's default,
+//	    with its reason and what was measured.
 //
 // With a FlowHandler a NIC takes packets to every unicast address. Those to a
 // foreign address never meet the Stack's own sockets, not even sockets on the
@@ -34,14 +36,21 @@
 // and ICMP when the virtio_net_hdr says neither NEEDS_CSUM nor DATA_VALID (or
 // there is none). Only then does it tell gVisor that checksums are right. UDP
 // without a checksum passes over IPv4 and not over IPv6. Of reassembled datagrams
-// gVisor verifies the checksum. Packets that come from the kernel behind a TUN
+// gVisor verifies the checksum. So a packet that was damaged on its way is
+// counted and dropped if it carries a full checksum; one with NEEDS_CSUM cannot be
+// told from a sound one, as on veth: its sender has not summed it up yet, for it
+// has not left the memory of this machine.
+//
+// We leave TCP's checksum to a device with both TSO offloads, and finish it
+// otherwise; UDP's is always finished by gVisor, and left to the device by
+// SendDatagrams where it may be. Packets that come from the kernel behind a TUN
 // hold partial checksums in memory, which raw TCP and UDP sockets and captures
 // see, unless NICConfig.FullChecksums.
 //
 // # Goroutines
 //
-//   - one per queue reads the device and runs gVisor's input inline, FlowHandler.UDP
-//     and Echo included. It ends with the device.
+//   - one per queue reads the device and runs gVisor's input inline, FlowHandler.UDP,
+//     Echo and Batch included. It ends with the device.
 //   - one per NIC waits for the end of the device and fails its flows.
 //   - one per queue while packets are held, parked in Device.WaitWritable.
 //   - one per TCP flow: FlowHandler.TCP. Handshakes in flight are bounded.
@@ -67,8 +76,14 @@
 // # What plain gVisor does wrong, and what we do about it
 //
 //   - A short loss of the link can stall a transfer for good (RACK after a lost
-//     tail). RACK is off (tune.go), and packets are held while a device is down or
-//     full (hold.go): a flap of 0.1 s costs 0.1 to 0.2 s.
+//     tail). RACK is off (tune.go), packets are held while a device is down or full,
+//     the newest of each connection for as long as it takes (hold.go), and the RTO
+//     does not grow beyond 600 ms where all peers are a link away (rto.go). So what
+//     we send resumes with the light after a blackout that the device reports, and
+//     within a second after one that it does not, however long it was.
+//   - A duplicate ACK whose window has grown is none, so a loss costs an RTO
+//     instead of a round trip while Linux tunes its window: dupack.go.
+//   - Buffers never shrink: buffers.go.
 //   - An unanswered device error is silence: here NIC.Done, and ENETDOWN of flows.
 //   - Link endpoints with RX checksum offload trust every packet: verified here.
 //   - Echo requests to foreign IPv6 addresses are answered by a promiscuous NIC:

@@ -13,8 +13,7 @@ import (
 // before (sender.isDupAck, RFC 5681 section 2 (e)), also where SACK makes it
 // plain that a segment is missing. But while a connection is young Linux' window
 // grows with every segment that arrives, in order or not (tcp_grow_window). So a
-// loss is never detected, and each costs an RTO: with 1 % loss, 31 for 170 lost
-// segments (tune.go). Here the first ACKs that repeat an ACK number and bring
+// loss is not detected, and costs an RTO. Here the first ACKs that repeat an ACK number and bring
 // SACK blocks keep the window of the first one; what they leave out is in a later
 // ACK.
 type dupACKs [dupACKSlots]dupACK

@@ -17,6 +17,7 @@ import (
 // n is a promise: say how many bytes are there (FIONREAD). When fn gives fewer,
 // or fails, what it gave is still queued, by a copy. Nothing that fn consumed
 // is lost while the connection lives. One Fill at a time, and no other writer.
+// Beyond MaxSegment a multiple of it is taken.
 //
 // Errors: EAGAIN (no room, and fn was not called; Watch tells), EPIPE (after
 // CloseWrite), ECONNRESET and the like, net.ErrClosed. Never blocks but in fn,
@@ -31,6 +32,9 @@ func (f *Flow) Fill(n int, fn func(b []byte) (int, error)) (int, error) {
 	defer f.release(false)
 	if n <= 0 {
 		return 0, nil
+	}
+	if n > MaxSegment {
+		n -= n % MaxSegment // the rest comes with the next
 	}
 	c := &f.chunk
 	c.begin(n, fn)

@@ -134,6 +134,7 @@ func (f *Flow) Accept() error {
 	f.phase = accepted
 	f.quote = Quote{}
 	f.ep = ep.(*tcp.Endpoint)
+	f.stack.FitBuffers(f.ep)
 	if !f.stack.flows.settle(f, true) {
 		f.closed = true
 		f.ep.Abort()

@@ -443,4 +443,10 @@ func TestSteady(t *testing.T) {
 	if last == 100 {
 		t.Error("the window never opens")
 	}
+	b := segment(1, 1, 100, 16, 0, stamp)
+	var p packet
+	p.parse(b, len(b))
+	if n := testing.AllocsPerRun(100, func() { d.steady(&p, b, false) }); n != 0 {
+		t.Errorf("%v allocations per ACK", n)
+	}
 }

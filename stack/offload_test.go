@@ -79,3 +79,26 @@ func noDrops(t *testing.T, n *stack.NIC) {
 		}
 	}
 }
+
+// TestMaxSegment: a write of so many bytes is one packet, and none has more.
+func TestMaxSegment(t *testing.T) {
+	var strict *stacktest.Strict
+	p := stacktest.NewPair(t, stacktest.PairConfig{
+		Cable: stacktest.CableConfig{Offloads: true},
+		Wrap: func(name string, d stack.Device) stack.Device {
+			if name == "b" {
+				strict = stacktest.NewStrict(t, d)
+				return strict
+			}
+			return d
+		},
+	})
+	c, d := connect(t, p.B, p.A, netip.AddrPortFrom(stacktest.A4, 80))
+	if err := transfer(c, d, noise(16*stack.MaxSegment)); err != nil { // in one write
+		t.Fatal(err)
+	}
+	const headers = 10 + 20 + 32 // virtio_net_hdr, IPv4, TCP with timestamps
+	if n := strict.Longest.Load(); n != headers+stack.MaxSegment {
+		t.Errorf("the longest packet has %d bytes of data, MaxSegment is %d", n-headers, stack.MaxSegment)
+	}
+}

@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -13,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	waiterpkg "gvisor.dev/gvisor/pkg/waiter"
 
 	"github.com/netnsd/netnsd/stack"
 	"github.com/netnsd/netnsd/tun"
@@ -86,23 +91,48 @@ func (s saturation) run() (r saturated, err error) {
 			}
 		}()
 	}
-	time.Sleep(time.Second)
-	for i := range moved {
-		moved[i].Store(0)
+	// What has been written may wait in the kernel for long: what was acknowledged
+	// has passed.
+	passed := func() []uint64 {
+		n := make([]uint64, s.Flows)
+		for i := range n {
+			if n[i] = uint64(moved[i].Load()); !s.Down {
+				n[i], err = acknowledged(conns[i])
+			}
+		}
+		return n
 	}
+	time.Sleep(time.Second)
+	before := passed()
 	begin = time.Now()
 	time.Sleep(time.Duration(s.Seconds) * time.Second)
+	after := passed()
 	took := time.Since(begin).Seconds()
 	r.Least = 1 << 60
-	for i := range moved {
-		n := float64(moved[i].Load())
+	for i := range after {
+		n := float64(after[i] - before[i])
 		if n == 0 {
 			r.Stalled++
 		}
 		r.Gbit += n * 8 / 1e9 / took
 		r.Least, r.Most = min(r.Least, n/(1<<20)), max(r.Most, n/(1<<20))
 	}
-	return r, nil
+	return r, err
+}
+
+// acknowledged is how many bytes of what was written to c have arrived.
+func acknowledged(c net.Conn) (n uint64, err error) {
+	rc, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	cerr := rc.Control(func(fd uintptr) {
+		var info *unix.TCPInfo
+		if info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n = info.Bytes_acked
+		}
+	})
+	return n, cmp.Or(err, cerr)
 }
 
 // saturate runs s in the namespace of x against a server on the stack, and
@@ -110,7 +140,7 @@ func (s saturation) run() (r saturated, err error) {
 func (x *tunnel) saturate(t testing.TB, s saturation) (r saturated, dropped int) {
 	t.Helper()
 	a := netip.AddrPortFrom(gate4, 80)
-	l := listen(t, x.stack, a)
+	l := x.listenLong(t, a)
 	go func() { // ends with the listener
 		for {
 			c, err := l.Accept()
@@ -155,6 +185,26 @@ func (x *tunnel) saturate(t testing.TB, s saturation) (r saturated, dropped int)
 	var bytes, packets, errors int
 	fmt.Sscan(strings.TrimSpace(string(stat)), &bytes, &packets, &errors, &dropped)
 	return r, dropped
+}
+
+// listenLong listens with room for all at once: gonet's own backlog is 10, beyond
+// which a connection stands until its client's RTO.
+func (x *tunnel) listenLong(t testing.TB, a netip.AddrPort) net.Listener {
+	t.Helper()
+	var wq waiterpkg.Queue
+	ep, err := x.stack.TCPIP().NewEndpoint(tcp.ProtocolNumber, proto(a.Addr()), &wq)
+	if err == nil {
+		err = ep.Bind(full(a))
+	}
+	if err == nil {
+		err = ep.Listen(4096)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := gonet.NewTCPListener(x.stack.TCPIP(), &wq, ep)
+	t.Cleanup(func() { l.Close() })
+	return l
 }
 
 // TestSaturated: with a thousand busy flows each way none stands still, the

@@ -97,6 +97,7 @@ var sendSizes = map[string][]int{
 	"mixed":            {5, 5, 6, 6, 0, 0, 7, 1472, 1452, 1452, 3},
 	"beyond the MTU":   {10, 10, 3000, 3000, 10, 10},
 	"sum that is zero": {2, 2},
+	"jumbo":            slices.Repeat([]int{8000}, 20),
 }
 
 // TestSendDatagrams: what SendDatagrams writes is, once it is split and summed up
@@ -127,8 +128,12 @@ func same(t *testing.T, bits uint32, ends [2]netip.AddrPort, sizes []int) {
 		}
 		ds = append(ds, d)
 	}
-	p, fast := newPlate(t, &plate{bits: bits, mtu: 1500}, gateway{})
-	q, slow := newPlate(t, &plate{mtu: 1500}, gateway{})
+	mtu := 1500
+	if sizes[0] > mtu {
+		mtu = 9000
+	}
+	p, fast := newPlate(t, &plate{bits: bits, mtu: mtu}, gateway{})
+	q, slow := newPlate(t, &plate{mtu: mtu}, gateway{})
 	if err := fast.SendDatagrams(ends[0], ends[1], ds); err != nil {
 		t.Fatal(err)
 	}

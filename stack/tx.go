@@ -8,6 +8,14 @@ import (
 	tcpstack "gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
+// MaxSegment is the most that gVisor puts into one super-segment: what GSOMaxSize
+// allows, less its own reserve for headers (sender.sendData). Who writes much at
+// once should write a multiple of it: gVisor cuts each write by itself, and what
+// is left over is a packet of its own, with an ACK of its own. One download in
+// writes of MaxSegment is 1.3 to 1.7 times as fast as in writes of 64 KiB
+// (go test -bench Block).
+const MaxSegment = maxGSO - header.TCPTotalHeaderMaximumSize - 1
+
 // WritePackets implements stack.LinkWriter: one WritePacket of the device for
 // each packet or super-segment, no allocation.
 func (l *link) WritePackets(pkts tcpstack.PacketBufferList) (int, tcpip.Error) {

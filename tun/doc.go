@@ -15,6 +15,9 @@
 //
 // Buffers belong to the caller and are not kept after a call.
 //
+// OnIdle tells the goroutine that reads a queue when it is about to wait: whoever gathers something to do it at once does
+// it then.
+//
 // # Goroutines
 //
 // One goroutine at a time reads a queue; a second one gets EBUSY. Everything else may be called from any goroutine at any

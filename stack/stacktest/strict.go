@@ -108,9 +108,11 @@ type Strict struct {
 	stack.Device
 	t testing.TB
 
-	Written, Read       atomic.Int64 // packets checked
-	WroteGSO, ReadGSO   atomic.Int64 // of them, super-segments
-	Partial, Sums, left atomic.Int64 // of the written: NEEDS_CSUM, finished; errors still to be reported
+	Written, Read     atomic.Int64 // packets checked
+	WroteGSO, ReadGSO atomic.Int64 // of them, super-segments
+	Partial, Sums     atomic.Int64 // of the written: NEEDS_CSUM, finished
+	Longest           atomic.Int64 // bytes of the longest written, with all headers
+	left              atomic.Int64 // errors still to be reported
 }
 
 // NewStrict wraps d. It is closed with d, before the test ends.
@@ -132,6 +134,11 @@ func (s *Strict) WritePacket(q int, bufs [][]byte) (int, error) {
 	packet := gather(bufs)
 	s.check(packet, true)
 	s.Written.Add(1)
+	for n := int64(len(packet)); n > s.Longest.Load(); {
+		if was := s.Longest.Load(); s.Longest.CompareAndSwap(was, max(was, n)) {
+			break
+		}
+	}
 	if s.HeaderLen() != 0 && packet[1] != gsoNone {
 		s.WroteGSO.Add(1)
 	}

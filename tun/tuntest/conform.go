@@ -27,6 +27,7 @@ const patience = 5 * time.Second
 //
 //	SetUp(up bool) error    to take its link down and up
 //	Vanish() error          to delete it
+//	OnIdle(q int, idle func())  to say when a reader is about to wait
 //
 // and is then tested for that as well.
 func Conform(t *testing.T, pair func(t *testing.T) (a, b Device)) {
@@ -43,6 +44,7 @@ func Conform(t *testing.T, pair func(t *testing.T) (a, b Device)) {
 		{"one reader", conformOneReader},
 		{"writable", conformWritable},
 		{"close wakes", conformClose},
+		{"idle", conformIdle},
 		{"link down", conformDown},
 		{"vanish", conformVanish},
 		{"allocations", conformAllocs},

@@ -48,10 +48,11 @@ type PipeDevice struct {
 	in    []*ring // what the peer has written
 
 	lost atomic.Uint64
+	idle []func() // by queue, nil: nobody wants to know
 }
 
 func newEnd(cfg Config) *PipeDevice {
-	d := &PipeDevice{cfg: cfg, state: latest.New(tun.State{Up: true, MTU: cfg.MTU})}
+	d := &PipeDevice{cfg: cfg, state: latest.New(tun.State{Up: true, MTU: cfg.MTU}), idle: make([]func(), cfg.Queues)}
 	for range cfg.Queues {
 		d.in = append(d.in, newRing(cfg.Depth))
 	}
@@ -128,6 +129,9 @@ func (d *PipeDevice) err(s tun.State) error {
 	return s.Err
 }
 
+// OnIdle has idle called before a reader of queue q waits; see tun.Device.
+func (d *PipeDevice) OnIdle(q int, idle func()) { d.idle[q] = idle }
+
 // ReadPacket waits for a packet; see tun.Device.
 func (d *PipeDevice) ReadPacket(q int, bufs [][]byte) (int, error) {
 	r := d.in[q]
@@ -145,6 +149,9 @@ func (d *PipeDevice) ReadPacket(q int, bufs [][]byte) (int, error) {
 		}
 		if n, ok := r.pop(bufs); ok {
 			return n, nil
+		}
+		if idle := d.idle[q]; idle != nil {
+			idle()
 		}
 		select {
 		case <-r.filled:
