@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/transport"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -35,6 +36,9 @@ func (d *datagram) Send(m *provider.Msg) (int, wsa.Errno) {
 	if d.isUDP() && d.src.Len() > maxPayload(to.Addr()) {
 		return 0, wsa.EMSGSIZE
 	}
+	if e := d.bindForErrors(); e != 0 {
+		return 0, e
+	}
 	restore, e := d.sendControl(m.Control, to.Addr(), &opts.ControlMessages)
 	if e != 0 {
 		return 0, e
@@ -55,6 +59,15 @@ func (d *datagram) Send(m *provider.Msg) (int, wsa.Errno) {
 		return 0, e
 	}
 	return int(n), 0
+}
+
+// bindForErrors binds before the first send does: an ICMP error may be back before
+// that send returns, and is told by the port that drew it.
+func (d *datagram) bindForErrors() wsa.Errno {
+	if !d.isUDP() || transport.DatagramEndpointState(d.ep.State()) != transport.DatagramEndpointStateInitial {
+		return 0
+	}
+	return d.Bind(provider.Any(d.family, 0))
 }
 
 func maxPayload(to netip.Addr) int {
