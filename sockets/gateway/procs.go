@@ -14,7 +14,9 @@ import (
 // of connect-request-close from 235 to 163 µs, and of 1 Gbit from 56 to 36 ms (8
 // uploads) and from 62 to 43 ms (a download): with an idle P the scheduler wakes a
 // second thread at every hand-over, which finds nothing, and data that one CPU has
-// read is sent on by the other. Throughput is 0.9 to 1.1 of what 2 give.
+// read is sent on by the other. Throughput was 0.9 to 1.1 of what 2 give, taken
+// while other work ran; on a quiet machine 8 downloads fill the one P (1.0 CPU of
+// ours, 1.5 of 2 in all), so that 2 may give more there.
 //
 // Whoever owns the process sets it, before it makes the stack; the library does not.
 //
