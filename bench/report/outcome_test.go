@@ -66,6 +66,9 @@ func TestOutcomeOfRatios(t *testing.T) {
 		"no samples":                         {nil, goal, report.NoFigure},
 	} {
 		for _, less := range []bool{false, true} {
+			if less && slices.Contains(c.ratios, 0) {
+				continue // infinitely slow is no sample
+			}
 			t.Run(name+map[bool]string{true: ", less is better"}[less], func(t *testing.T) {
 				ones := make([]float64, len(c.ratios))
 				for i := range ones {
@@ -76,9 +79,6 @@ func TestOutcomeOfRatios(t *testing.T) {
 					us[i] = x * ones[i]
 					if less {
 						us[i] = ones[i] / x
-						if x == 0 {
-							t.Skip("infinitely slow is no sample")
-						}
 					}
 				}
 				v := verdict(t, report.Row{Unit: "1/s", Less: less, Goals: []report.Goal{c.goal}, Series: []report.Series{
