@@ -17,7 +17,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 
 	"github.com/netnsd/netnsd/stack"
-	"github.com/netnsd/netnsd/stack/stacktest"
 )
 
 func full(a netip.AddrPort) tcpip.FullAddress {
@@ -86,21 +85,6 @@ type mismatch struct {
 }
 
 func (m *mismatch) Error() string { return "content differs" }
-
-// eachWay pours size up and then down, over the half-closed connection.
-func eachWay(t *testing.T, c, d net.Conn, size int64, patience time.Duration) {
-	t.Helper()
-	for _, way := range []struct {
-		name     string
-		from, to net.Conn
-	}{{"up", c, d}, {"down", d, c}} {
-		start := time.Now()
-		if err := stacktest.StartPour(way.from, way.to, size, patience).Wait(); err != nil {
-			t.Fatalf("%s: %v", way.name, err)
-		}
-		t.Logf("%s: %.0f MiB/s", way.name, float64(size)/(1<<20)/time.Since(start).Seconds())
-	}
-}
 
 // connect gives both ends of a connection from one stack to the other.
 func connect(t testing.TB, from, to *stack.Stack, a netip.AddrPort) (c, d net.Conn) {

@@ -56,7 +56,7 @@ func TestOffloadsKernel(t *testing.T) {
 					for _, gate := range []netip.Addr{gate4, gate6} {
 						before := strict.ReadGSO.Load()
 						kernel, ours := x.pair(gate)
-						eachWay(t, kernel, ours, 512<<10, 10*time.Second)
+						stacktest.PourEachWay(t, kernel, ours, 512<<10, 10*time.Second)
 						bit := uint32(stack.OffloadTSO4)
 						if gate.Is6() {
 							bit = stack.OffloadTSO6

@@ -50,7 +50,7 @@ func TestOffloads(t *testing.T) {
 							},
 						})
 						c, d := connect(t, p.B, p.A, netip.AddrPortFrom(a, 80))
-						eachWay(t, c, d, 512<<10, 10*time.Second)
+						stacktest.PourEachWay(t, c, d, 512<<10, 10*time.Second)
 						for _, s := range strict {
 							if got, want := s.WroteGSO.Load() > 0, expectGSO(kind.bits, mtu); got != want {
 								t.Errorf("%d of %d packets are super-segments", s.WroteGSO.Load(), s.Written.Load())

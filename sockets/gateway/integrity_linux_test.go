@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/host"
@@ -23,20 +19,6 @@ import (
 	"github.com/netnsd/netnsd/tun"
 	"github.com/netnsd/netnsd/tun/tuntest"
 )
-
-// testMiB is how much the integrity tests move each way. NETNSD_TEST_MIB sets
-// it: 2048 for a run by hand.
-func testMiB(t *testing.T, fallback int) int64 {
-	s := os.Getenv("NETNSD_TEST_MIB")
-	if s == "" {
-		return int64(fallback) << 20
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		t.Fatalf("NETNSD_TEST_MIB=%q is no number of MiB", s)
-	}
-	return int64(n) << 20
-}
 
 // house is a namespace, a TUN, and behind it a gateway with three layers over
 // the host's sockets. The namespace has 10.9.0.2 and fd09::2; .1 and ::1 stand
@@ -145,20 +127,6 @@ func (x *house) connect(t *testing.T, door netip.Addr) (program, server net.Conn
 	return program, server
 }
 
-func pourEachWay(t *testing.T, program, server net.Conn, size int64, patience time.Duration) {
-	t.Helper()
-	for _, way := range []struct {
-		name     string
-		from, to net.Conn
-	}{{"up", program, server}, {"down", server, program}} {
-		start := time.Now()
-		if err := stacktest.StartPour(way.from, way.to, size, patience).Wait(); err != nil {
-			t.Fatalf("%s: %v", way.name, err)
-		}
-		t.Logf("%s: %.0f MiB/s", way.name, float64(size)/(1<<20)/time.Since(start).Seconds())
-	}
-}
-
 // TestIntegrity: what goes through the gateway comes out the same, with and
 // without offloads, at every MTU, over IPv4 and IPv6.
 func TestIntegrity(t *testing.T) {
@@ -168,7 +136,7 @@ func TestIntegrity(t *testing.T) {
 				t.Run(fmt.Sprintf("offloads %v/mtu %d/%v", !plain, mtu, door), func(t *testing.T) {
 					x := newHouse(t, tun.Config{MTU: mtu, NoOffload: plain}, nil)
 					program, server := x.connect(t, door)
-					pourEachWay(t, program, server, testMiB(t, 8), 20*time.Second)
+					stacktest.PourEachWay(t, program, server, stacktest.TrialSize(t, 8), 20*time.Second)
 				})
 			}
 		}
@@ -178,7 +146,7 @@ func TestIntegrity(t *testing.T) {
 // TestIntegrityFaults: nor do loss, reordering and damage change a byte. Damaged
 // packets carry a full checksum, so that none may be delivered.
 func TestIntegrityFaults(t *testing.T) {
-	size := min(64<<20, testMiB(t, 2))
+	size := min(64<<20, stacktest.TrialSize(t, 2))
 	for _, mtu := range []int{1500, 65520} {
 		for _, fault := range []struct {
 			name string
@@ -193,11 +161,8 @@ func TestIntegrityFaults(t *testing.T) {
 					t.Parallel()
 					x := newHouse(t, tun.Config{MTU: mtu}, &stacktest.FaultConfig{In: fault.Impairment, Out: fault.Impairment, Split: split, Seed: 5})
 					program, server := x.connect(t, doors[0])
-					pourEachWay(t, program, server, size, 30*time.Second)
-					damaged := uint64(x.faults.In.Damaged.Load())
-					if n := x.nic.Counters(); n[stack.RxDropL4Checksum]+n[stack.RxDropL4Header] != damaged {
-						t.Errorf("%d damaged packets came, dropped as such: %d and %d", damaged, n[stack.RxDropL4Checksum], n[stack.RxDropL4Header])
-					}
+					stacktest.PourEachWay(t, program, server, size, 30*time.Second)
+					stacktest.CheckDropped(t, x.faults, x.nic)
 				})
 			}
 		}
@@ -208,12 +173,8 @@ func TestIntegrityFaults(t *testing.T) {
 // sends resumes within a second of the light, and what the program's kernel
 // sends with its next RTO. Ten seconds of it want NETNSD_TEST_LONG=1.
 func TestIntegrityBlackout(t *testing.T) {
-	times := []time.Duration{100 * time.Millisecond, time.Second}
-	if os.Getenv("NETNSD_TEST_LONG") == "1" {
-		times = append(times, 10*time.Second)
-	}
 	for _, silent := range []bool{true, false} {
-		for _, d := range times {
+		for _, d := range stacktest.Blackouts() {
 			for _, down := range []bool{true, false} {
 				t.Run(fmt.Sprintf("silent %v/%v/down %v", silent, d, down), func(t *testing.T) {
 					t.Parallel()
@@ -231,52 +192,5 @@ func blackout(t *testing.T, silent bool, d time.Duration, down bool) {
 	if down {
 		from, to = server, program
 	}
-	p := stacktest.StartPour(from, to, -1, 30*time.Second)
-	if _, ok := p.AwaitMore(0, 8<<20, 10*time.Second); !ok {
-		t.Fatal("nothing passes before the blackout")
-	}
-	if silent {
-		x.faults.Dark(true)
-	} else {
-		x.faults.Set(stacktest.Down)
-	}
-	time.Sleep(d)
-	at, rto := p.Received.Load(), rtoOf(t, program)
-	x.faults.Dark(false)
-	x.faults.Set(stacktest.On)
-	light := time.Now()
-	rto = max(rto, rtoOf(t, program)) // it may just have doubled
-	limit := time.Second
-	if !down {
-		limit = rto + 500*time.Millisecond // beside other tests
-	}
-	first, ok := p.AwaitMore(at, 1, 20*time.Second)
-	if !ok || first.Sub(light) > limit {
-		t.Errorf("resumed %v after the light, want %v; the kernel's RTO is %v", first.Sub(light), limit, rto)
-	}
-	more, ok := p.AwaitMore(at, 8<<20, 20*time.Second)
-	p.Stop()
-	if err := p.Wait(); err != nil || !ok {
-		t.Fatal(ok, err)
-	}
-	t.Logf("resumed %v after the light, 8 MiB after %v; the kernel's RTO: %v", first.Sub(light), more.Sub(light), rto)
-}
-
-// rtoOf is the time after which the kernel sends again next.
-func rtoOf(t *testing.T, c net.Conn) (rto time.Duration) {
-	t.Helper()
-	rc, err := c.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	rc.Control(func(fd uintptr) {
-		var info *unix.TCPInfo
-		if info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			rto = time.Duration(info.Rto) * time.Microsecond
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rto
+	stacktest.TrialBlackout(t, stacktest.Blackout{Faults: x.faults, Silent: silent, For: d, Kernel: program, From: from, To: to})
 }

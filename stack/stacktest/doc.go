@@ -9,6 +9,7 @@
 //   - Faults: the same troubles before any device, a *tun.Device for one, by
 //     super-segment or by packet of wire size (Split).
 //   - Strict, Check: is each packet of a device what a kernel may be given?
+//   - Pour, PourEachWay, TrialBlackout: does what went come, unchanged?
 //   - NewNaive: the stack that everybody would write first, for bench.
 //
 // Devices are safe for concurrent use, like those of package tun.

@@ -19,7 +19,7 @@ type Impairment struct {
 	Delay     time.Duration
 	Loss      float64
 	Duplicate float64
-	Corrupt   float64       // one byte of the transport header or its data is changed
+	Corrupt   float64       // one byte that a transport checksum covers is changed
 	Reorder   float64       // a packet takes Delay+ReorderBy
 	ReorderBy time.Duration // default 3 ms
 }
@@ -132,7 +132,7 @@ func (f *Faults) treat(w *Way, p []byte, line *delayLine, now func([]byte) error
 		return nil
 	}
 	if corrupt {
-		if fr, ok, err := parseFrame(p, f.Device); ok && err == nil && !fr.fragment && len(fr.ip) > fr.l4 {
+		if fr, ok, err := parseFrame(p, f.Device); ok && err == nil && fr.covered() {
 			w.dice.damage(p, len(p)-len(fr.ip)+fr.l4)
 			w.Damaged.Add(1)
 		}

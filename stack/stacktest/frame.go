@@ -20,9 +20,11 @@ const (
 	gsoUDP        = 5
 	gsoECN        = 0x80
 
-	etherLen = 14
-	protoTCP = 6
-	protoUDP = 17
+	etherLen    = 14
+	protoICMP   = 1
+	protoTCP    = 6
+	protoUDP    = 17
+	protoICMPv6 = 58
 )
 
 // frame is a packet of a Device, taken apart by other code than that of package
@@ -127,6 +129,17 @@ func (f *frame) sumField() int {
 		return 6
 	}
 	return -1
+}
+
+// covered says that a checksum protects all from the transport header on. It
+// does not for fragments and IPv6 extension headers (the kernel's MLD reports
+// have one), where damage may be harmless and nobody's to tell.
+func (f *frame) covered() bool {
+	switch f.proto {
+	case protoICMP, protoTCP, protoUDP, protoICMPv6:
+		return !f.fragment && len(f.ip) > f.l4
+	}
+	return false
 }
 
 // pseudo is the sum over the pseudo header for n transport bytes.
