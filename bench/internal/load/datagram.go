@@ -66,7 +66,7 @@ const floodFor = 200 * time.Millisecond
 // flood sends datagrams of the size asked for, its length being that of the
 // datagram that asks, to who asks.
 func flood(fd int, p *Page) {
-	b := make([]byte, 2048)
+	b, out := make([]byte, 2048), payload(2048)
 	for {
 		n, from, err := unix.Recvfrom(fd, b, 0)
 		if err != nil {
@@ -74,7 +74,7 @@ func flood(fd int, p *Page) {
 		}
 		for until := time.Now().Add(floodFor); time.Now().Before(until); {
 			for range 64 {
-				if unix.Sendto(fd, zeros[:n], 0, from) == nil {
+				if unix.Sendto(fd, out[:n], 0, from) == nil {
 					p.Flooded.Add(1)
 				}
 			}

@@ -5,6 +5,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -37,8 +38,13 @@ const (
 	pingSize  = 64
 )
 
-// zeros are what sources send.
-var zeros = make([]byte, chunk)
+// payload is n bytes to send: written to, since memory that never was is the
+// kernel's one page of zeros, whoever reads it, and costs a sender next to nothing.
+func payload(n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}
 
 // A handler serves one connection to its end.
 type handler func(c conn, p *Page, size int)
@@ -59,8 +65,8 @@ func sink(c conn, p *Page, size int) {
 }
 
 func source(c conn, _ *Page, size int) {
-	for {
-		if _, err := c.Write(zeros[:size]); err != nil {
+	for b := payload(size); ; {
+		if _, err := c.Write(b); err != nil {
 			return
 		}
 	}
@@ -116,7 +122,7 @@ func ServeMany(addr netip.Addr, p *Page) error {
 	if err != nil {
 		return err
 	}
-	body := zeros[:128]
+	body := payload(128)
 	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }))
 	return nil
 }

@@ -20,7 +20,7 @@ func (c *client) streams(port uint16, step func(c *client, n conn, i int, b []by
 		size = chunkMany
 	}
 	for i, n := range c.conns {
-		b := make([]byte, size)
+		b := payload(size)
 		c.work(func() error { return step(c, n, i, b) })
 	}
 	return nil

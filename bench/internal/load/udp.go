@@ -42,7 +42,7 @@ func (c *client) sender() error {
 	if err != nil {
 		return err
 	}
-	b := zeros[:c.Size]
+	b := payload(c.Size)
 	c.work(func() error {
 		switch _, err := unix.Write(fd, b); {
 		case err == nil:
@@ -63,8 +63,9 @@ func (c *client) flooded() error {
 	if err != nil {
 		return err
 	}
+	question := payload(c.Size)
 	c.work(func() error {
-		if _, err := unix.Write(fd, zeros[:c.Size]); err != nil {
+		if _, err := unix.Write(fd, question); err != nil {
 			return fmt.Errorf("send: %w", err)
 		}
 		time.Sleep(floodFor / 4)
