@@ -13,8 +13,8 @@ type loops struct {
 	woken   sync.Cond
 	first   *task // queued, in the order in which they were woken
 	last    *task
-	idle    int // goroutines that wait for a task
-	started bool
+	count   int // goroutines
+	idle    int // of them wait for a task
 	closed  bool
 	running sync.WaitGroup
 }
@@ -62,22 +62,23 @@ func (t *task) wake() {
 	}
 }
 
-// queue starts the goroutines with the first task: as many as may run at once.
+// queue starts a goroutine if all have something to do and fewer are there than
+// may run at once. No more are woken, either: with a P too few each would wait
+// for the other.
 func (l *loops) queue(t *task) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return
 	}
-	if !l.started {
-		l.started = true
-		for range runtime.GOMAXPROCS(0) {
-			l.running.Go(l.run)
-		}
-	}
 	l.append(t)
-	if l.idle > 0 {
+	switch {
+	case l.count > l.idle && l.count-l.idle >= runtime.GOMAXPROCS(0):
+	case l.idle > 0:
 		l.woken.Signal()
+	default:
+		l.count++
+		l.running.Go(l.run)
 	}
 }
 
@@ -125,6 +126,7 @@ func (l *loops) take(again *task) *task {
 	}
 	t := l.first
 	l.first, t.next = t.next, nil
+	took(l.first != nil)
 	return t
 }
 

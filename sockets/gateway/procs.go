@@ -4,28 +4,70 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Procs is the runtime.GOMAXPROCS at which a process that is a gateway and
-// nothing else does best: half of the CPUs, at least one. The program behind the
-// gateway, whoever it talks to, and the kernel's work for both need the others.
-//
-// On 2 CPUs, 1 instead of 2 takes the CPU time of a ping-pong from 59 to 38 µs,
-// of connect-request-close from 235 to 163 µs, and of 1 Gbit from 56 to 36 ms (8
-// uploads) and from 62 to 43 ms (a download): with an idle P the scheduler wakes a
-// second thread at every hand-over, which finds nothing, and data that one CPU has
-// read is sent on by the other. Throughput was 0.9 to 1.1 of what 2 give, taken
-// while other work ran; on a quiet machine 8 downloads fill the one P (1.0 CPU of
-// ours, 1.5 of 2 in all), so that 2 may give more there.
-//
-// Whoever owns the process sets it, before it makes the stack; the library does not.
+// nothing else does best as long as one flow at a time has work for it: half of
+// the CPUs, at least one. The program behind the gateway, whoever it talks to, and
+// the kernel's work for both need the others; and with an idle P the scheduler
+// wakes a second thread at every hand-over, which finds nothing, while data that
+// one CPU has read is sent on by the other.
 //
 // CPUs are those that the runtime would use: a cgroup's limit counts. What the
 // environment variable GOMAXPROCS says is kept.
-var Procs = sync.OnceValue(func() int {
-	n := runtime.GOMAXPROCS(0)
-	if os.Getenv("GOMAXPROCS") == "" {
-		n = max(1, n/2)
+func Procs() int { return procs().low }
+
+// Pace sets runtime.GOMAXPROCS for such a process: to Procs, and for as long as
+// several flows wait for a P that is always busy, to all CPUs. The table is why: 2
+// CPUs, a quiet machine, Gbit/s, the median of 3 to 4 (netnsd bench --table
+// gateway, beside it what GOMAXPROCS in the environment makes of it):
+//
+//	       1 upload  8 uploads  1 download  8 downloads  16 ping-pongs
+//	1 P        32.9       25.9        28.7         20.5       29 000/s
+//	2 P        23.5       27.6        22.7         23.2       33 800/s
+//
+// Call it before the stack is made, which takes its measure from GOMAXPROCS. stop
+// ends it, leaves GOMAXPROCS as it was found, and waits. Only one at a time.
+func Pace() (stop func()) {
+	p := procs()
+	found := runtime.GOMAXPROCS(p.low)
+	end := p.pace()
+	return func() {
+		end()
+		runtime.GOMAXPROCS(found)
 	}
-	return n
+}
+
+// bounds are the numbers of Ps between which is chosen.
+type bounds struct{ low, high int }
+
+var procs = sync.OnceValue(func() bounds {
+	n := runtime.GOMAXPROCS(0)
+	if os.Getenv("GOMAXPROCS") != "" {
+		return bounds{n, n}
+	}
+	return bounds{max(1, n/2), n}
 })
+
+// bustle is what the loops of all gateways tell of themselves.
+var bustle struct {
+	turns   atomic.Uint64 // tasks taken
+	crowded atomic.Uint64 // of those, with others left waiting
+	unheard atomic.Bool   // somebody wants to hear of the next one that is crowded
+	heard   chan struct{}
+}
+
+func init() { bustle.heard = make(chan struct{}, 1) }
+
+// took is told of a task taken.
+func took(crowded bool) {
+	bustle.turns.Add(1)
+	if !crowded {
+		return
+	}
+	bustle.crowded.Add(1)
+	if bustle.unheard.Load() && bustle.unheard.CompareAndSwap(true, false) {
+		bustle.heard <- struct{}{} // has room: unheard was set after it was drained
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 
@@ -74,7 +73,8 @@ func (p *plane) profile(file string) error {
 
 // gateway is what cmd/netnsd's run makes.
 func (p *plane) gateway(s Spec) error {
-	runtime.GOMAXPROCS(gateway.Procs())
+	stop := gateway.Pace()
+	p.ends = append(p.ends, func() error { stop(); return nil })
 	h, err := host.New(host.Config{})
 	if err != nil {
 		return err

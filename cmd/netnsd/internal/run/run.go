@@ -73,7 +73,7 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 	if err != nil {
 		return execStatus(err), err
 	}
-	runtime.GOMAXPROCS(gateway.Procs()) // before the stack, which takes its measure from it
+	defer gateway.Pace()() // before the stack, which takes its measure from it
 	p, err := newPlane(cfg, n)
 	if err != nil {
 		return ExitOurs, err
