@@ -11,14 +11,15 @@ type Counter uint8
 
 // The counters of a NIC. The names that All yields follow below.
 const (
-	RxPackets Counter = iota // packets read from the device
-	RxBytes                  // their IP bytes
-	RxGSO                    // of them, super-segments
-	TxPackets                // packets written to the device
-	TxBytes                  // their IP bytes
-	TxGSO                    // of them, super-segments
-	TxHeld                   // packets held because the device was down or full
-	Hairpin                  // packets from one of our addresses to another
+	RxPackets   Counter = iota // packets read from the device
+	RxBytes                    // their IP bytes
+	RxGSO                      // of them, super-segments
+	TxPackets                  // packets written to the device
+	TxBytes                    // their IP bytes
+	TxGSO                      // of them, super-segments
+	TxHeld                     // packets held because the device was down or full
+	TxSparedACK                // acknowledgments that a later packet made superfluous
+	Hairpin                    // packets from one of our addresses to another
 
 	RxDropTruncated    // shorter than its headers or than the length in its IP header
 	RxDropVersion      // neither IPv4 nor IPv6 (nor ARP on a TAP)
@@ -44,7 +45,7 @@ const (
 var counterNames = [numCounters]string{
 	RxPackets: "rx_packets", RxBytes: "rx_bytes", RxGSO: "rx_gso",
 	TxPackets: "tx_packets", TxBytes: "tx_bytes", TxGSO: "tx_gso", TxHeld: "tx_held",
-	Hairpin:         "hairpin",
+	TxSparedACK: "tx_spared_ack", Hairpin: "hairpin",
 	RxDropTruncated: "rx_drop_truncated", RxDropVersion: "rx_drop_version",
 	RxDropIPHeader: "rx_drop_ip_header", RxDropIPChecksum: "rx_drop_ip_checksum",
 	RxDropL4Header: "rx_drop_l4_header", RxDropL4Checksum: "rx_drop_l4_checksum",

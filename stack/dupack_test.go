@@ -13,24 +13,26 @@ import (
 	"github.com/netnsd/netnsd/stack/stacktest"
 )
 
-// tcpSegment is an IPv4 segment without payload that says what a peer says.
+// tcpSegment is an IPv4 segment of a peer.
 type tcpSegment struct {
 	src, dst netip.AddrPort
 	seq, ack uint32
 	flags    byte
 	window   uint16
 	options  []byte // padded by who makes them
+	data     []byte
 }
 
 func (s tcpSegment) bytes() []byte {
 	b := segment(s.src.String(), s.dst.String(), s.seq, s.flags)
 	b = append(b, s.options...)
+	b[32] = byte((20+len(s.options))/4) << 4
+	b = append(b, s.data...)
 	ip, tcp := b[:20], b[20:]
 	binary.BigEndian.PutUint16(ip[2:], uint16(len(b)))
 	binary.BigEndian.PutUint16(ip[10:], 0)
 	binary.BigEndian.PutUint16(ip[10:], ^checksum.Checksum(ip, 0))
 	binary.BigEndian.PutUint32(tcp[8:], s.ack)
-	tcp[12] = byte(len(tcp)/4) << 4
 	binary.BigEndian.PutUint16(tcp[14:], s.window)
 	binary.BigEndian.PutUint16(tcp[16:], 0)
 	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, stack.ToAddress(s.src.Addr()), stack.ToAddress(s.dst.Addr()), uint16(len(tcp)))

