@@ -11,6 +11,43 @@ import (
 	"github.com/netnsd/netnsd/stack/stacktest"
 )
 
+// TestFewConnections: one may have a large window, eight share.
+func TestFewConnections(t *testing.T) {
+	p := stacktest.NewPair(t, stacktest.PairConfig{})
+	l := listen(t, p.A, netip.AddrPortFrom(stacktest.A4, 80))
+	var conns []interface{ Close() error }
+	most := func() int {
+		var r tcpip.TCPReceiveBufferSizeRangeOption
+		p.A.TCPIP().TransportProtocolOption(tcp.ProtocolNumber, &r)
+		return r.Max
+	}
+	for _, want := range []int{8, 8, 4, 4, 2, 2, 2, 2, 2, 2} {
+		c, err := dial(p.B, netip.AddrPortFrom(stacktest.A4, 80))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c, d)
+		p.A.FitAll()
+		if most() != want<<20 {
+			t.Errorf("%d connections: %d each, want %d MiB", len(conns)/2, most(), want)
+		}
+	}
+	for i := len(conns) - 1; i > 0; i -= 2 {
+		conns[i].Close()
+		conns[i-1].Close()
+	}
+	established := p.A.TCPIP().Stats().TCP.CurrentEstablished
+	eventually(t, "end of the connections", func() bool { return established.Value() == 0 })
+	p.A.FitAll()
+	if most() != 8<<20 {
+		t.Errorf("afterwards: %d", most())
+	}
+}
+
 // TestBufferBudget: connections share the budget as they come, and have all of it
 // again when they have gone.
 func TestBufferBudget(t *testing.T) {
@@ -70,7 +107,8 @@ func TestBufferBudget(t *testing.T) {
 	}
 	eventually(t, "end of the connections", func() bool { return established.Value() <= 1 })
 	connect(t, p.B, p.A, netip.AddrPortFrom(stacktest.A4, 82))
-	if s, r := limits(); s.Max != 2<<20 || r.Max != 2<<20 || r.Default != 1<<20 {
+	p.A.FitAll()
+	if s, r := limits(); s.Max != 2<<20 || r.Max != 4<<20 || r.Default != 1<<20 {
 		t.Errorf("afterwards: %+v, %+v", s, r)
 	}
 	if _, err := stack.New(stack.Config{BufferBudget: -1}); err == nil {

@@ -20,7 +20,8 @@ type Config struct {
 	Clock tcpip.Clock
 
 	// SendBuffer and ReceiveBuffer bound what one TCP connection may hold,
-	// in bytes. Defaults: tune.go.
+	// in bytes. Defaults: tune.go. With more than two connections a receive buffer
+	// is bounded by its share in 16 MiB, or 2 MiB if that is more.
 	SendBuffer, ReceiveBuffer BufferSizes
 	// BufferBudget is how many bytes the buffers of all TCP connections may hold
 	// together, each way: with more of them than it holds buffers of the maximal

@@ -14,7 +14,8 @@ import (
 
 // Buffers: with eight streams 512 KiB to 2 MiB is best (they stay in the L2
 // cache: 28.3 Gbit/s at 512 KiB, 23.6 at 1 MiB, 20.7 at 4 MiB), with one
-// upload 4 to 8 MiB (18.1, 21.6, 28.1); 2 MiB is the compromise (perf.md B).
+// upload 4 to 8 MiB (18.1, 21.6, 28.1): what may be received shrinks from 8 MiB to 2
+// with the first eight connections (buffers.go), what may be sent has 2 MiB (perf.md B).
 // The memory is used only while data waits.
 //
 // Many connections share a budget (buffers.go). A kernel client with 1000
@@ -36,7 +37,7 @@ import (
 // whatever the buffers.
 var (
 	defaultSendBuffer    = BufferSizes{Min: 4 << 10, Default: 1 << 20, Max: 2 << 20}
-	defaultReceiveBuffer = BufferSizes{Min: 4 << 10, Default: 1 << 20, Max: 2 << 20}
+	defaultReceiveBuffer = BufferSizes{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
 )
 
 // Reno: on a link without loss it is as fast as cubic (perf.md pitfall 5), and with
