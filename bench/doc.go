@@ -74,6 +74,9 @@
 // waiting costs none of them CPU, but each carries on with what it has grown to
 // in the rows before.
 //
+// What is sent was written to before: memory that never was is one page of zeros.
+// Connections are opened four at a time, see load's openers.
+//
 // A figure is 1 s after a warm-up of 0.4 s that does not count (the quick run: 0.4
 // after 0.2): long enough for slow start, buffers that grow and the idle restart
 // of netstack's window, too short for what comes up once in a minute. On two
@@ -98,6 +101,56 @@
 // 1500, as that behaves like an ordinary link; pasta acknowledges a single upload
 // only as far as the host's socket was acknowledged and is erratic here, so beating
 // it there says little; idle memory of slirp4netns is what its allocator holds.
+//
+// # Where the time goes
+//
+// The gateway's own process, kernel included, 3 s of perf record -e cpu-clock -g
+// for each load on the machine named in the README, by what ran when the clock
+// struck, in percent:
+//
+//	                               up1  up8  down1  down8  pp1  crr
+//	kernel: TCP, IP, TUN, sk_buffs  46   41     42     39   27   41
+//	copies, with their checks       30   34     26     23    1    1
+//	waking the ends (an IPI each)    9    7     10      9   27   20
+//	gVisor and its pools             9    9     10     13    9   10
+//	netnsd, system call stubs        4    3      5      5    9   10
+//	zeroing of gVisor's chunks       0    1      3      5    0    0
+//	locks                            2    1      1      1    3    3
+//	scheduler, Go's                  1    1      1      1    5    9
+//	scheduler, the kernel's, epoll   0    1      1      3   20    3
+//	allocation, garbage collection   0    0      0      0    0    4
+//	checksums                        0    0      0      0    0    0
+//
+// A download costs the process 18 us for 64 KiB alone and 27 with seven others:
+// everything is a little slower then, as 30 MB wait in the senders' buffers and
+// nothing is in the cache any more. A kernel veth needs 11 us for both ends together.
+//
+// One ping-pong: 3 us from the TUN to netstack, 3 to the socket, 14 in send(2), 50
+// until the server's answer is seen, 5 to the TUN, 11 in writev(2), 32 until the
+// program's next one is seen. Each wait is two wake-ups of an idle CPU, 16 to 20 us
+// apiece. They are cheaper where the kernel knows that who wakes is about to sleep
+// (sync wake-ups), which it forgets where one epoll descriptor lies in another, as
+// provider/host's does in that of the runtime.
+//
+// What helped, and by how much, stands where it was built: gateway.Pace, package
+// stack's tune.go, buffers.go and delayedack.go. What did not:
+//
+//   - sockets of the host straight in the runtime's poller, a goroutine each: one
+//     ping-pong is 1.2 times as fast, for its wake-ups are sync ones, but 8 uploads,
+//     1 and 8 downloads fall to 0.85 to 0.92, for then both ends share a CPU
+//   - polling for 20, 40 or 80 us before a wait: 1.0, 0.95 and 0.65 of the ping-pongs
+//   - quanta of 64 to 256 KiB instead of 512: 0.72 to 0.93 for downloads; 1 MiB: 1.0
+//   - a receive buffer of 128 KiB to 4 MiB on the host's sockets, or a clamp on their
+//     window: 0.73 to 1.0
+//   - send buffers of 256 or 512 KiB: 0.69 to 0.91; 4 MiB: 1.0
+//   - huge pages under the heap, for 10 000 connections: 1.0. What they cost more than
+//     100 is spread over every function that touches a connection: caches, 29 us
+//     of CPU instead of 14 a ping-pong
+//   - another budget for the buffers of 1000 connections than 256 MiB: 0.5 (64 MiB),
+//     0.74 (128 MiB); 512 MiB is 1.16 up and 0.6 down
+//
+// Each is the ratio of the medians of three to five runs in turn, one figure of 1 s
+// a run.
 //
 // # What is left behind
 //
