@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,12 +72,9 @@ func (p *poller) run() {
 	var ready [batch]source
 	conn.Read(func(fd uintptr) bool { // ends when file is closed
 		for {
-			n, err := unix.EpollWait(int(fd), events[:], 0)
-			if err == unix.EINTR {
-				continue
-			}
-			p.find(events[:max(n, 0)], ready[:])
-			for i := range max(n, 0) {
+			n := pollNow(fd, events[:])
+			p.find(events[:n], ready[:])
+			for i := range n {
 				if ready[i] != nil {
 					ready[i].deliver(events[i].Events)
 					ready[i] = nil
@@ -86,6 +85,16 @@ func (p *poller) run() {
 			}
 		}
 	})
+}
+
+// pollNow is epoll_pwait(2) without waiting, 0 if it fails: EINTR cannot be. A
+// RawSyscall, for it never blocks.
+func pollNow(epoll uintptr, events []unix.EpollEvent) int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, epoll, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
 }
 
 // find looks up who the events are for; nil for those that left meanwhile.

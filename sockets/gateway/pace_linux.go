@@ -3,9 +3,8 @@ package gateway
 import (
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // What pace goes by, in each beat.
@@ -107,12 +106,12 @@ type meter struct {
 
 // read is how many CPUs the process has used, and what part of the turns was crowded.
 func (m *meter) read() (busy, crowded float64) {
-	var ts unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts) != nil {
+	var ru syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
 		return 0, 0
 	}
 	was := *m
-	*m = meter{time.Now(), time.Duration(ts.Nano()), bustle.turns.Load(), bustle.crowded.Load()}
+	*m = meter{time.Now(), time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), bustle.turns.Load(), bustle.crowded.Load()}
 	busy = float64(m.cpu-was.cpu) / float64(m.at.Sub(was.at))
 	crowded = float64(m.crowded-was.crowded) / float64(max(1, m.turns-was.turns))
 	return busy, crowded
