@@ -109,15 +109,15 @@
 // struck, in percent:
 //
 //	                               up1  up8  down1  down8  pp1  crr
-//	kernel: TCP, IP, TUN, sk_buffs  46   41     42     39   27   41
+//	kernel: TCP, IP, TUN, sk_buffs  46   41     42     39   31   41
 //	copies, with their checks       30   34     26     23    1    1
-//	waking the ends (an IPI each)    9    7     10      9   27   20
-//	gVisor and its pools             9    9     10     13    9   10
-//	netnsd, system call stubs        4    3      5      5    9   10
+//	waking the ends (an IPI each)    9    7     10      9   28   20
+//	gVisor and its pools             9    9     10     13   10   10
+//	netnsd, system call stubs        4    3      5      5   10   10
 //	zeroing of gVisor's chunks       0    1      3      5    0    0
-//	locks                            2    1      1      1    3    3
-//	scheduler, Go's                  1    1      1      1    5    9
-//	scheduler, the kernel's, epoll   0    1      1      3   20    3
+//	locks                            2    1      1      1    2    3
+//	scheduler, Go's                  1    1      1      1    4    9
+//	scheduler, the kernel's, epoll   0    1      1      3   14    3
 //	allocation, garbage collection   0    0      0      0    0    4
 //	checksums                        0    0      0      0    0    0
 //
@@ -125,19 +125,21 @@
 // everything is a little slower then, as 30 MB wait in the senders' buffers and
 // nothing is in the cache any more. A kernel veth needs 11 us for both ends together.
 //
-// One ping-pong: 3 us from the TUN to netstack, 3 to the socket, 14 in send(2), 50
-// until the server's answer is seen, 5 to the TUN, 11 in writev(2), 32 until the
+// One ping-pong: 3 us from the TUN to netstack, 3 to the socket, 14 in send(2), 46
+// until the server's answer is seen, 5 to the TUN, 12 in writev(2), 35 until the
 // program's next one is seen. Each wait is two wake-ups of an idle CPU, 16 to 20 us
-// apiece. They are cheaper where the kernel knows that who wakes is about to sleep
-// (sync wake-ups), which it forgets where one epoll descriptor lies in another, as
-// provider/host's does in that of the runtime.
+// apiece.
 //
 // What helped, and by how much, stands where it was built: gateway.Pace, package
 // stack's tune.go, buffers.go and delayedack.go. What did not:
 //
-//   - sockets of the host straight in the runtime's poller, a goroutine each: one
-//     ping-pong is 1.2 times as fast, for its wake-ups are sync ones, but 8 uploads,
-//     1 and 8 downloads fall to 0.85 to 0.92, for then both ends share a CPU
+//   - sockets of the host straight in the runtime's poller, a goroutine each, instead
+//     of an epoll descriptor in that of the runtime: 1.0 to 1.04 of the ping-pongs,
+//     0.85 to 0.92 of 8 uploads and of 1 and 8 downloads
+//   - other calls of provider/host than epoll_pwait(2) as raw system calls (close,
+//     setsockopt, shutdown): 1.0 of connect-request-close. That one, asked without
+//     waiting, once for each message, is worth 1.2 of a ping-pong: with one P the
+//     scheduler's bookkeeping around a call that might block is dear
 //   - polling for 20, 40 or 80 us before a wait: 1.0, 0.95 and 0.65 of the ping-pongs
 //   - quanta of 64 to 256 KiB instead of 512: 0.72 to 0.93 for downloads; 1 MiB: 1.0
 //   - a receive buffer of 128 KiB to 4 MiB on the host's sockets, or a clamp on their

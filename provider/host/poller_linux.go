@@ -87,8 +87,9 @@ func (p *poller) run() {
 	})
 }
 
-// pollNow is epoll_pwait(2) without waiting, 0 if it fails: EINTR cannot be. A
-// RawSyscall, for it never blocks.
+// pollNow is epoll_pwait(2) without waiting; 0 if it fails. It never blocks, so it
+// need not tell the scheduler: with one P a ping-pong through a gateway is 1.2
+// times as fast for that.
 func pollNow(epoll uintptr, events []unix.EpollEvent) int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, epoll, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	if errno != 0 {
