@@ -14,7 +14,7 @@
 //		           └─ UDP and SYN for foreign addresses: straight to the FlowHandler
 //
 //	  - packet.go, vnet.go: reading an IP packet and its virtio_net_hdr, pure and
-//	    fuzzed. link.go, rx.go, tx.go, hold.go, dupack.go: the link endpoint.
+//	    fuzzed. link.go, rx.go, tx.go, hold.go, dupack.go, delayedack.go: the link endpoint.
 //	  - flow.go, flowtable.go, syn.go, silence.go: a TCP flow up to its verdict.
 //	    flowdata.go, fill.go: after it. datagram.go, echo.go, send.go, quote.go:
 //	    UDP, ping, and the ICMP errors of a gateway. batch.go, sendbatch.go, train.go:
