@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,7 +41,7 @@ func (l *Lab) Start(n *Netns, cmd *exec.Cmd) (*Process, error) {
 	started := make(chan error)
 	go p.live(n, started)
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("bench: start %s in %s: %w", cmd.Args[0], n.Path, err)
+		return nil, fmt.Errorf("bench: start %s in %s: %w", title(cmd), n.Path, err)
 	}
 	p.stop = l.keep(p.end)
 	return p, nil
@@ -77,7 +78,7 @@ func (p *Process) Err() error {
 	if p.err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w: %s", p.cmd.Args[0], p.err, bytes.TrimSpace(p.errs.Bytes()))
+	return fmt.Errorf("%s: %w: %s", title(p.cmd), p.err, bytes.TrimSpace(p.errs.Bytes()))
 }
 
 // Wait waits for the end.
@@ -86,7 +87,7 @@ func (p *Process) Wait(ctx context.Context) error {
 	case <-p.gone:
 		return p.Err()
 	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("bench: %s: %w", p.cmd.Args[0], context.Cause(ctx)), p.Stop())
+		return errors.Join(fmt.Errorf("bench: %s: %w", title(p.cmd), context.Cause(ctx)), p.Stop())
 	}
 }
 
@@ -134,3 +135,7 @@ func (t *tail) Bytes() []byte {
 	defer t.mu.Unlock()
 	return bytes.Clone(t.b)
 }
+
+// title names a process in errors: with what it becomes (Lab.Resolving), if
+// anything.
+func title(cmd *exec.Cmd) string { return strings.Join(cmd.Args[:min(2, len(cmd.Args))], " ") }

@@ -41,7 +41,7 @@ func (l *Lab) Resolving(server string, argv ...string) (*exec.Cmd, error) {
 		return nil, err
 	}
 	cmd := exec.Command(exe)
-	cmd.Args = argv // for ps, and for our errors
+	cmd.Args = append([]string{os.Args[0]}, argv...) // ours first: a test binary asks it what to be
 	cmd.Env = append(os.Environ(), childEnv+"="+PartExec, childSpec+"="+string(b))
 	return cmd, nil
 }
