@@ -74,11 +74,24 @@ func (d *Device) subscribe() (*follower, error) {
 	return f, nil
 }
 
-// followHere follows a device whose namespace is that of the calling thread.
-func (d *Device) followHere() error {
+// followHere sets the link up as cfg says and follows it, in the namespace of the calling thread. What the kernel tells of
+// the set-up itself is thrown away before the present state is asked for: heard later, the MTU of before would stand for an
+// instant in place of the one that Open was asked for.
+func (d *Device) followHere(cfg Config) error {
 	f, err := d.subscribe()
 	if err != nil {
 		return err
+	}
+	err = d.link.lengthenQueue(cfg)
+	if err == nil && cfg.MTU != 0 {
+		err = d.link.SetMTU(cfg.MTU)
+	}
+	if err == nil {
+		f.drain()
+		err = d.ask()
+	}
+	if err != nil {
+		return errors.Join(err, f.file.Close())
 	}
 	d.wg.Go(func() { d.follow(f) }) // ended by Close, or with the device
 	return nil

@@ -1,7 +1,6 @@
 package tun
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -47,17 +46,8 @@ func openHere(cfg Config) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.followHere(); err != nil {
+	if err := d.followHere(cfg); err != nil {
 		return nil, errors.Join(err, d.Close())
-	}
-	if err := d.link.lengthenQueue(cfg); err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	if cfg.MTU != 0 {
-		// Asked for afterwards, so that MTU is right on return and not only when the message comes.
-		if err := cmp.Or(d.link.SetMTU(cfg.MTU), d.ask()); err != nil {
-			return nil, errors.Join(err, d.Close())
-		}
 	}
 	if err := d.watchNetns(cfg.Netns); err != nil {
 		return nil, err

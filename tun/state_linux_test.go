@@ -351,3 +351,21 @@ func TestLostMessages(t *testing.T) {
 	must(t, d.Close())
 	must(t, within(t, "end", heard))
 }
+
+// What the kernel has to say of the set-up comes no later than Open: the MTU of before is never seen.
+func TestMTUStaysAfterOpen(t *testing.T) {
+	ns := tuntest.NetNS(t)
+	for range 50 {
+		d := open(t, tun.Config{Netns: ns, MTU: 1400})
+		s, changed := d.State()
+		if s.MTU != 1400 || d.MTU() != 1400 {
+			t.Fatalf("MTU %d and %d, want 1400", s.MTU, d.MTU())
+		}
+		must(t, link(t, d).SetMTU(1300))
+		<-changed
+		if s, _ := d.State(); s.MTU != 1300 {
+			t.Fatalf("MTU %d after 1400, want 1300 and nothing in between", s.MTU)
+		}
+		must(t, d.Close())
+	}
+}
