@@ -228,7 +228,7 @@ func recorded(t *testing.T, d stack.Device, r *recorder, want string) {
 	if _, err := s.AddNIC(stack.NICConfig{Device: d, Forward: r, Addrs: []netip.Prefix{netip.PrefixFrom(own.Addr(), 24)}}); err != nil {
 		t.Fatal(err)
 	}
-	for late := time.After(5 * time.Second); ; {
+	for late := time.After(20 * time.Second); ; {
 		if got := r.text(); len(got) >= len(want) {
 			break
 		}

@@ -135,7 +135,9 @@ func newVariant(b testing.TB, variant string) *tunnel {
 	}
 	b.Cleanup(func() { x.stack.Close() })
 	x.up(true)
-	x.settled()
+	if err := x.link.AwaitAddr(guest6.Addr()); err != nil {
+		x.t.Fatal(err)
+	}
 	return x
 }
 

@@ -38,9 +38,10 @@ func TestVerdicts(t *testing.T) {
 		{"prohibited", func(f *stack.Flow) { f.Unreachable(stack.UnreachableProhibited) }, syscall.EHOSTUNREACH, syscall.EACCES},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			x := newTunnel(t, tun.Config{}, gateway{tcp: c.decide})
+			var asked atomic.Int32
+			x := newTunnel(t, tun.Config{}, gateway{tcp: func(f *stack.Flow) { asked.Add(1); c.decide(f) }})
 			for i, host := range append(away, gate4.String(), gate6.String()) {
-				start := time.Now()
+				asked.Store(0)
 				conn, err := x.dial(t.Context(), "tcp", net.JoinHostPort(host, port))
 				if err == nil {
 					conn.Close()
@@ -49,8 +50,8 @@ func TestVerdicts(t *testing.T) {
 				if !errors.Is(err, want) {
 					t.Errorf("%s: %v, want %v", host, err, want)
 				}
-				if d := time.Since(start); d > 900*time.Millisecond {
-					t.Errorf("%s: took %v, so not the first SYN was answered", host, d)
+				if n := asked.Load(); n > 1 {
+					t.Errorf("%s: the handler was asked %d times, so not the first SYN was answered", host, n)
 				}
 			}
 		})
@@ -61,15 +62,22 @@ func TestVerdicts(t *testing.T) {
 func TestDrop(t *testing.T) {
 	var asked atomic.Int32
 	x := newTunnel(t, tun.Config{}, gateway{tcp: func(f *stack.Flow) { asked.Add(1); f.Drop() }})
-	ctx, cancel := context.WithTimeout(t.Context(), 1300*time.Millisecond)
+	silenced := func() bool { return x.nic.Counters()[stack.FlowDropSilenced] > 0 }
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if _, err := x.dial(ctx, "tcp", net.JoinHostPort(away[0], "80")); !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("connect: %v, want a time-out", err)
+	go func() { // ends with ctx
+		for !silenced() && ctx.Err() == nil { // the kernel sends its SYN again after 1 s
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	if _, err := x.dial(ctx, "tcp", net.JoinHostPort(away[0], "80")); !errors.Is(err, context.Canceled) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("connect: %v, want no end", err)
 	}
 	if n := asked.Load(); n != 1 {
 		t.Errorf("the handler was asked %d times, want once", n)
 	}
-	if n := x.nic.Counters()[stack.FlowDropSilenced]; n == 0 {
+	if !silenced() {
 		t.Error("the retransmission was not counted as silenced")
 	}
 }
@@ -159,9 +167,11 @@ func TestServerFirst(t *testing.T) {
 
 // TestReset: a reset is a reset, both ways, and stays one.
 func TestReset(t *testing.T) {
-	seen := make(chan error, 3)
+	seen, accepted := make(chan error, 3), make(chan error, 2)
 	x := newTunnel(t, tun.Config{}, gateway{tcp: func(f *stack.Flow) {
-		if f.Accept() != nil {
+		err := f.Accept()
+		accepted <- err
+		if err != nil {
 			return
 		}
 		w := watch(f)
@@ -174,7 +184,7 @@ func TestReset(t *testing.T) {
 			return
 		}
 		seen <- receive(f, w, io.Discard)
-		_, err := f.Peek(1, func([][]byte) int { return 0 })
+		_, err = f.Peek(1, func([][]byte) int { return 0 })
 		seen <- err
 		seen <- f.State().Err
 		f.Close()
@@ -183,12 +193,18 @@ func TestReset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := <-accepted; err != nil {
+		t.Fatal(err)
+	}
 	c.Write([]byte("x")) // only now: a reset before connect(2) woke is its error
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("read after Abort: %v, want ECONNRESET", err)
 	}
 	c.Close()
 	if c, err = x.dial(t.Context(), "tcp", net.JoinHostPort(away[0], "2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-accepted; err != nil { // nor may ours come before Accept woke
 		t.Fatal(err)
 	}
 	c.(*net.TCPConn).SetLinger(0)
@@ -272,21 +288,28 @@ func TestEcho(t *testing.T) {
 		for _, size := range []int{56, 4000} {
 			forward.Store(c.forward)
 			before := seen.Load()
-			got := x.ping(netip.MustParseAddr(c.host), size)
+			wait := 300 * time.Millisecond // for a reply that must not come
+			if c.want {
+				wait = 10 * time.Second
+			}
+			got := x.ping(netip.MustParseAddr(c.host), size, wait)
 			if got != c.want {
 				t.Errorf("%s, %d bytes, handler answers %v: answered %v, want %v", c.host, size, c.forward, got, c.want)
 			}
 			own := c.host == gate4.String() || c.host == gate6.String()
-			if asked := seen.Load() > before; asked == own {
-				t.Errorf("%s, %d bytes: handler asked %v", c.host, size, asked)
+			if own && seen.Load() != before {
+				t.Errorf("%s, %d bytes: the handler was asked", c.host, size)
+			}
+			if !own {
+				eventually(t, "question to the handler", func() bool { return seen.Load() > before })
 			}
 		}
 	}
 }
 
 // ping sends one echo request from the namespace and tells whether a reply
-// with its content came within 300 ms.
-func (x *tunnel) ping(dst netip.Addr, size int) bool {
+// with its content came in time.
+func (x *tunnel) ping(dst netip.Addr, size int, wait time.Duration) bool {
 	x.t.Helper()
 	network, typ, reply := "ip4:icmp", byte(8), byte(0)
 	if dst.Is6() {
@@ -304,7 +327,7 @@ func (x *tunnel) ping(dst netip.Addr, size int) bool {
 	if _, err := c.Write(msg); err != nil {
 		x.t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(300 * time.Millisecond))
+	c.SetDeadline(time.Now().Add(wait))
 	b := make([]byte, 70000)
 	for {
 		n, _, err := c.(net.PacketConn).ReadFrom(b) // without the IP header
@@ -317,7 +340,7 @@ func (x *tunnel) ping(dst netip.Addr, size int) bool {
 	}
 }
 
-// TestVanish: a deleted device is told within a second, and its flows fail
+// TestVanish: a deleted device is told, and its flows fail
 // with ENETDOWN.
 func TestVanish(t *testing.T) {
 	failed := make(chan error, 1)
@@ -337,11 +360,11 @@ func TestVanish(t *testing.T) {
 	if out, err := x.run("ip", "link", "del", x.dev.Name()); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	late := time.After(time.Second)
+	late := time.After(10 * time.Second)
 	select {
 	case <-x.nic.Done():
 	case <-late:
-		t.Fatal("not told within a second")
+		t.Fatal("not told within 10 s")
 	}
 	if err := x.nic.Err(); !errors.Is(err, syscall.ENETDOWN) || x.nic.State() != stack.Gone {
 		t.Errorf("NIC: %v, %v; want ENETDOWN, gone", err, x.nic.State())

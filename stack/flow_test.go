@@ -188,6 +188,7 @@ func TestLease(t *testing.T) {
 				t.Errorf("peek: %d, %v", n, err)
 			}
 			<-ended
+			eventually(t, "end of the flow", func() bool { return f.State().Err != nil })
 			if _, err := f.Peek(1, nil); err == nil || errors.Is(err, syscall.EAGAIN) {
 				t.Errorf("peek afterwards: %v, want an end", err)
 			}
@@ -286,9 +287,9 @@ func TestOwnListeners(t *testing.T) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("no %s within 5 s", what)
+			t.Fatalf("no %s within 20 s", what)
 		}
 	}
 }

@@ -172,6 +172,7 @@ func TestStorm(t *testing.T) {
 	p := stacktest.NewPair(t, stacktest.PairConfig{Stack: stack.Config{HoldBytes: 8 << 20}}) // the whole window
 	c, d := connect(t, p.B, p.A, netip.AddrPortFrom(stacktest.A4, 80))
 	stop, stopped := make(chan struct{}), make(chan struct{})
+	p.Cable.B.Set(stacktest.Full)
 	go func() {
 		defer close(stopped)
 		for i := 0; ; i++ {

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long what must happen may take.
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 func open(t *testing.T, cfg tun.Config) *tun.Device {
 	t.Helper()

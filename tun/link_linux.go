@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -149,8 +150,8 @@ func (l *Link) lengthenQueue(cfg Config) error {
 }
 
 // AddAddr gives the interface an address with the length of its subnet. IPv6 addresses skip duplicate address detection
-// (IFA_F_NODAD), which would leave them unusable for a second; packets to them are still lost for the instant that a work
-// queue of the kernel needs to add their route.
+// (IFA_F_NODAD), which would leave them unusable for a second; packets to them are still lost for the instant for which
+// AwaitAddr waits.
 func (l *Link) AddAddr(a netip.Prefix) error {
 	if !a.IsValid() {
 		return fmt.Errorf("tun: %s: add address: not valid: %w", l.Name(), os.ErrInvalid)
@@ -166,6 +167,32 @@ func (l *Link) AddAddr(a netip.Prefix) error {
 		return fmt.Errorf("%w: IPv6 is off there: sysctl net.ipv6.conf.%s.disable_ipv6=0", err, l.Name())
 	}
 	return err
+}
+
+// AwaitAddr waits until the kernel takes packets to the address a of the interface, which has to be up. The route of an IPv6
+// address is added by a work queue, mostly within a millisecond of AddAddr; what comes earlier is dropped, and a SYN-ACK
+// among it is back after a second. The error is os.ErrDeadlineExceeded, after 5 s.
+func (l *Link) AwaitAddr(a netip.Addr) error {
+	if a.Is4() {
+		return nil // AddAddr returns with the route
+	}
+	const step, patience = 200 * time.Microsecond, 5 * time.Second
+	for end := time.Now().Add(patience); ; time.Sleep(step) {
+		there := false
+		err := l.do("await address "+a.String(), func(h *netlink.Handle, _ netlink.Link) error {
+			routes, err := h.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_LOCAL}, netlink.RT_FILTER_TABLE)
+			for _, r := range routes {
+				there = there || r.Type == unix.RTN_LOCAL && r.Dst != nil && r.Dst.IP.Equal(a.AsSlice())
+			}
+			return err
+		})
+		switch {
+		case err != nil || there:
+			return err
+		case time.Now().After(end):
+			return fmt.Errorf("tun: %s: the kernel has no route to its address %s: %w", l.Name(), a, os.ErrDeadlineExceeded)
+		}
+	}
 }
 
 // AddRoute adds or replaces a route through the interface, which has to be up.

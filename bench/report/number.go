@@ -23,7 +23,7 @@ func number(x float64) string {
 	case a >= 9.995:
 		return strconv.FormatFloat(x, 'f', 1, 64)
 	case a >= 0.9995 || a == 0:
-		return strconv.FormatFloat(x, 'f', 2, 64)
+		return strconv.FormatFloat(x+0, 'f', 2, 64) // -0 is 0
 	}
 	return strconv.FormatFloat(x, 'f', 3, 64)
 }

@@ -15,7 +15,7 @@ import (
 
 // Patience is how long Main waits for goroutines and descriptors to go after
 // the last test, before it calls them leaked.
-const Patience = 5 * time.Second
+const Patience = 20 * time.Second
 
 // Main runs the tests of a package and then looks whether they left anything:
 // goroutines, and on Linux file descriptors, that were not there before. What is

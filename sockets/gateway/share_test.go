@@ -181,14 +181,14 @@ func TestStuckLayerStopsNobodyElse(t *testing.T) {
 // A flow of which one side has ended, and the other says nothing for
 // Limits.HalfClose, is reset.
 func TestHalfClosedFlowsEnd(t *testing.T) {
-	w := newWorld(t, gateway.Config{Limits: gateway.Limits{HalfClose: 400 * time.Millisecond}}, allowing{})
+	w := newWorld(t, gateway.Config{Limits: gateway.Limits{HalfClose: 1500 * time.Millisecond}}, allowing{})
 	release := make(chan struct{})
 	defer close(release)
 	w.listen(t, server4+":7", func(c net.Conn) {
 		io.ReadAll(c)
 		for range 4 { // not idle, though longer than that in all
 			c.Write([]byte("x"))
-			time.Sleep(150 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond)
 		}
 		<-release
 	})

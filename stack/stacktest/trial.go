@@ -53,7 +53,7 @@ func PourEachWay(t testing.TB, program, server net.Conn, n int64, patience time.
 // packets may still be on their way: it waits for them, at most 5 s.
 func CheckDropped(t testing.TB, f *Faults, n *stack.NIC) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		damaged, c := uint64(f.In.Damaged.Load()), n.Counters()
 		if c[stack.RxDropL4Checksum]+c[stack.RxDropL4Header] == damaged {
 			return

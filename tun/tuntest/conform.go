@@ -19,7 +19,7 @@ var (
 )
 
 // patience is how long what must happen may take.
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 // Conform tests two connected devices against the contract of tun.Device. pair makes them anew, connected and up, and
 // sees to it with t.Cleanup that they are closed. Allocations are measured, so the test must not be parallel. A device may
