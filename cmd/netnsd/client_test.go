@@ -22,11 +22,11 @@ import (
 // a real network shows.
 func client() {
 	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "netnsd-client dial|reset|halfclose|udp|fetch ...")
+		fmt.Fprintln(os.Stderr, "netnsd-client dial|reset|halfclose|udp|fetch|escape ...")
 		os.Exit(2)
 	}
 	verbs := map[string]func(args []string) error{
-		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys,
+		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
 	fmt.Println(outcome(err))
@@ -43,6 +43,7 @@ func outcome(err error) string {
 		names := map[syscall.Errno]string{
 			syscall.ECONNREFUSED: "ECONNREFUSED", syscall.ECONNRESET: "ECONNRESET", syscall.EHOSTUNREACH: "EHOSTUNREACH",
 			syscall.ENETUNREACH: "ENETUNREACH", syscall.EACCES: "EACCES", syscall.EPIPE: "EPIPE", syscall.EPERM: "EPERM", syscall.ENOTTY: "ENOTTY",
+			syscall.ENOSYS: "ENOSYS", syscall.EAFNOSUPPORT: "EAFNOSUPPORT",
 		}
 		if n, ok := names[code]; ok {
 			return n

@@ -62,7 +62,8 @@ ip -n %[1]s route add %[5]s dev silent
 ip -n %[1]s addr add fd79::ffff/128 dev silent nodad
 ip -n %[1]s addr add 10.79.255.255/32 dev silent
 ip -n %[1]s route add unreachable %[6]s
-ip -n %[1]s route add unreachable %[7]s`, name, server4, server6, silent4, silent6, unreachable4, unreachable6))
+ip -n %[1]s route add unreachable %[7]s
+for i in $(seq 500); do ip -n %[1]s -6 route show table local | grep -q '^local %[3]s ' && break; sleep 0.01; done`, name, server4, server6, silent4, silent6, unreachable4, unreachable6))
 	l.node = filepath.Join(dev, "tun")
 	sh(t, "mknod "+l.node+" c 10 200; chmod 0666 "+l.node)
 	return l
@@ -112,7 +113,7 @@ func (l *lab) nothingLeft() {
 // eventually asks until the answer is yes, for what the kernel does in its own
 // time and tells nobody: five seconds at most.
 func eventually(ok func() bool) bool {
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return true
 		}

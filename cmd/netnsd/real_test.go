@@ -397,9 +397,17 @@ func TestKilled(t *testing.T) {
 	})
 }
 
-// find is the lab's process that executes one of the files.
-func (l *lab) find(t *testing.T, files ...string) int {
+// find waits for the lab's process that executes one of the files: in the middle
+// of an execve nobody is to be found.
+func (l *lab) find(t *testing.T, files ...string) (pid int) {
 	t.Helper()
+	if !eventually(func() bool { pid = l.look(files...); return pid != 0 }) {
+		t.Fatalf("none of %v runs; there are %q", files, l.processes())
+	}
+	return pid
+}
+
+func (l *lab) look(files ...string) int {
 	for _, line := range l.processes() {
 		var pid int
 		fmt.Sscan(line, &pid)
@@ -408,6 +416,5 @@ func (l *lab) find(t *testing.T, files ...string) int {
 			return pid
 		}
 	}
-	t.Fatalf("none of %v runs; there are %q", files, l.processes())
 	return 0
 }

@@ -31,6 +31,9 @@ type Config struct {
 	HostLoopback bool
 }
 
+// Restricts says that there are rules.
+func (c Config) Restricts() bool { return len(c.Allow) > 0 || len(c.Deny) > 0 || c.Policy != "" }
+
 // A Chain is a catalog with one chain, over everything that the host can open.
 type Chain struct {
 	Catalog *provider.Catalog

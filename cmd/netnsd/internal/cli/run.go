@@ -28,11 +28,14 @@ func newRun() *cobra.Command {
 		Short: "Run a program in a network of its own",
 		Long: `Run a program in a network of its own. It runs as the same user, without any
 capability (also if root runs it) and with no_new_privs, so setuid programs have
-no effect; it finds stdin, stdout and stderr and no other descriptor.
+no effect; it finds stdin, stdout and stderr and no other descriptor but those of
+--keep-fd.
 
 Without a rule all may be reached but the host's loopback. With --allow or
 --policy all else is denied; with --deny alone all else stays as it is. A denial
-wins over any allowance.
+wins over any allowance. With a rule of any kind the unix sockets of the host are
+hidden, but for --keep-socket, and stdin, stdout and stderr may not be sockets of
+the host, as no rule would see what goes through them.
 
 Inside, the program is host 100 of --net; host 2 stands for this host, host 3 is
 the name service. When the program has ended its network ends, also for what it
@@ -62,6 +65,8 @@ has run.`,
 	f.StringArrayVar(&nets, "net", nil, fmt.Sprintf("`CIDR` of the link, once a family (default %s and %s)", run.Nets[0], run.Nets[1]))
 	f.StringArrayVar(&dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, or off (default: the host's resolv.conf)")
 	f.BoolVar(&cfg.Chain.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
+	f.IntSliceVar(&cfg.KeepFDs, "keep-fd", nil, "let the program have the descriptors `N,...`, whatever they are")
+	f.StringArrayVar(&cfg.KeepSockets, "keep-socket", nil, "do not hide the unix socket `PATH` when there are rules")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := errors.Join(given(f, "policy", "audit"), parseNets(&cfg, nets), parseDNS(&cfg, dns)); err != nil {

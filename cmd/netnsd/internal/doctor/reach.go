@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -74,33 +73,20 @@ func ipv6() Check {
 	return Check{"ipv6", OK, "the host has no default route: programs are told so at once", ""}
 }
 
-// open are services of the host that listen on a unix socket. A network
-// namespace does not hold those with a path.
-var open = []string{
-	"/run/dbus/system_bus_socket", "/run/systemd/private", "/run/docker.sock", "/run/podman/podman.sock",
-	"/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/snapd.socket", "/run/libvirt/libvirt-sock",
-	"/run/user/*/bus", "/run/user/*/podman/podman.sock", "/run/user/*/docker.sock", "/tmp/.X11-unix/X*",
-}
-
-// reachable lists the services that a program inside can ask to act for it.
+// reachable lists the services that a program inside can ask to act for it. A
+// network namespace does not hold unix sockets with a path.
 func reachable() []Check {
 	var all []Check
-	for _, path := range opener.HiddenSockets {
+	for _, path := range opener.Resolvers {
 		if _, err := os.Lstat(path); err == nil {
 			all = append(all, Check{"leaks", OK, path + " is hidden from the program", ""})
 		}
 	}
-	paths := open
-	if agent := os.Getenv("SSH_AUTH_SOCK"); agent != "" {
-		paths = append([]string{agent}, paths...)
-	}
-	for _, pattern := range paths {
-		found, _ := filepath.Glob(pattern)
-		for _, path := range found {
-			if c, err := net.Dial("unix", path); err == nil {
-				c.Close()
-				all = append(all, Check{"leaks", Warn, path + " answers: a program inside can ask it to act outside of its network", "run the program as a user who may not connect to it"})
-			}
+	for _, path := range opener.Present() {
+		if c, err := net.Dial("unix", path); err == nil {
+			c.Close()
+			all = append(all, Check{"leaks", Warn, path + " answers: a program that is run without rules can ask it to act outside of its network",
+				"give a rule (--allow, --deny or --policy), which hides it, or run the program as a user who may not connect to it"})
 		}
 	}
 	if len(all) == 0 {

@@ -44,8 +44,8 @@ func (r *Request) drop() error {
 		{"set securebits", func() error { return prctl(unix.PR_SET_SECUREBITS, securebits) }},
 		{"set no_new_privs", func() error { return prctl(unix.PR_SET_NO_NEW_PRIVS, 1) }},
 		{"drop capabilities", dropCapabilities},
-		{"bar typing into the terminal", denyTyping},
-		{"close descriptors", closeDescriptors},
+		{"filter system calls", r.filter},
+		{"close descriptors", r.closeDescriptors},
 		{"tie the program to netnsd", r.tie},
 	} {
 		if err := step.do(); err != nil {
@@ -103,10 +103,22 @@ func effective() (uint64, error) {
 	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
 }
 
-// closeDescriptors marks all above 2, inherited ones too, to be closed by
-// execve: a socket of the host's network among them would be a way out. Before
-// Linux 5.11 they are marked one by one.
-func closeDescriptors() error {
+// closeDescriptors marks all above 2 but KeepFDs, inherited ones too, to be closed
+// by execve: a socket of the host's network among them would be a way out.
+func (r *Request) closeDescriptors() error {
+	if err := markAll(); err != nil {
+		return err
+	}
+	for _, fd := range r.KeepFDs {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return fmt.Errorf("keep descriptor %d: %w", fd, err)
+		}
+	}
+	return nil
+}
+
+// markAll marks them one by one before Linux 5.11.
+func markAll() error {
 	err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	if err == nil {
 		return nil

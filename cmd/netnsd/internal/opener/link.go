@@ -60,6 +60,11 @@ func (r *Request) configure(device *tun.Device, s *Setup) error {
 		}
 		s.Addrs = append(s.Addrs, a)
 	}
+	for _, a := range s.Addrs {
+		if err := link.AwaitAddr(a.Addr()); err != nil {
+			s.Warnings = append(s.Warnings, err.Error())
+		}
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -23,28 +24,33 @@ func Main(argv []string) int {
 	// Capabilities, securebits, no_new_privs and the parent's death signal are
 	// properties of the thread that calls execve.
 	runtime.LockOSThread()
-	unix.CloseOnExec(ctlFD)
 	var r Request
-	if _, err := receive(ctlFD, &r); err != nil {
+	ctl, err := strconv.Atoi(os.Getenv(ctlEnv))
+	if err == nil {
+		unix.CloseOnExec(ctl)
+		_, err = receive(ctl, &r)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "netnsd: this is the inner half of `netnsd run`, which starts it: %v\n", err)
 		return ExitStatus
 	}
-	err := r.become(argv)
+	os.Unsetenv(ctlEnv)
+	err = r.become(ctl, argv)
 	var e *Error
 	if !errors.As(err, &e) {
 		e = failure("opener", err)
 	}
 	// Without a data plane there is nobody to be told.
-	_ = send(ctlFD, message{Error: e})
+	_ = send(ctl, message{Error: e})
 	return ExitStatus
 }
 
-func (r *Request) become(argv []string) error {
-	if err := r.open(); err != nil {
+func (r *Request) become(ctl int, argv []string) error {
+	if err := r.open(ctl); err != nil {
 		return err
 	}
 	var ok struct{}
-	if _, err := receive(ctlFD, &ok); err != nil {
+	if _, err := receive(ctl, &ok); err != nil {
 		return failure("wait for the data plane", err)
 	}
 	if err := r.drop(); err != nil {
@@ -57,7 +63,7 @@ func (r *Request) become(argv []string) error {
 
 // open sets everything up and hands the device over. The opener's own copy of
 // the descriptor is closed: the device is the data plane's.
-func (r *Request) open() error {
+func (r *Request) open(ctl int) error {
 	if err := r.mount(); err != nil {
 		return err
 	}
@@ -68,15 +74,15 @@ func (r *Request) open() error {
 	}
 	r.sysctls(&s)
 	if err = protect(); err == nil {
-		err = hand(device, s)
+		err = hand(ctl, device, s)
 	}
 	return errors.Join(err, device.Close())
 }
 
-func hand(device *tun.Device, s Setup) error {
+func hand(ctl int, device *tun.Device, s Setup) error {
 	var err error
 	refused := device.SyscallConn(0).Control(func(fd uintptr) {
-		err = send(ctlFD, message{Setup: &s}, int(fd))
+		err = send(ctl, message{Setup: &s}, int(fd))
 	})
 	if err = errors.Join(refused, err); err != nil {
 		return failure("hand the device over", err)

@@ -19,20 +19,8 @@ const stage = "/tmp"
 
 const resolvConf = "/etc/resolv.conf"
 
-// HiddenSockets are those by which a program asks a resolver of the host, around
-// its own network: nscd, systemd-resolved (nss-resolve), avahi (nss-mdns).
-// Unix sockets with a path are not held by a network namespace. An ordinary
-// file in their place makes connect fail (EACCES or ECONNREFUSED), and the C
-// library goes on to ask /etc/resolv.conf. A service that makes its socket anew
-// while the program runs is seen again.
-var HiddenSockets = []string{
-	"/run/nscd/socket",
-	"/run/systemd/resolve/io.systemd.Resolve",
-	"/run/avahi-daemon/socket",
-}
-
-// mount gives the program its resolv.conf and hides the host's resolvers. All
-// of it is in a mount namespace of its own.
+// mount gives the program its resolv.conf and hides sockets of the host. All of
+// it is in a mount namespace of its own.
 func (r *Request) mount() error {
 	// Slave: what is mounted here does not come to the host, what the host mounts later comes here.
 	if err := mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
@@ -62,15 +50,7 @@ func (r *Request) files() error {
 	if err := bind(own, resolvConf); err != nil {
 		return failure(resolvConf, err)
 	}
-	for _, socket := range HiddenSockets {
-		if _, err := os.Lstat(socket); err != nil {
-			continue
-		}
-		if err := bind(empty, socket); err != nil {
-			return failure("hide "+socket, err)
-		}
-	}
-	return nil
+	return r.hide(empty)
 }
 
 // coverEtc makes a place to bind to where the host has no /etc/resolv.conf, or

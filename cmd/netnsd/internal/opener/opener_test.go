@@ -293,7 +293,11 @@ func TestProgramDiesWithUs(t *testing.T) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	if n, err := unix.Poll(poll, 5000); n != 1 {
+	n, err := unix.Poll(poll, 10_000)
+	for err == unix.EINTR {
+		n, err = unix.Poll(poll, 10_000)
+	}
+	if n != 1 {
 		t.Errorf("the program lives on after its parent: %v", err)
 		unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
 	}

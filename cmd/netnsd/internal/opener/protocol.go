@@ -17,9 +17,9 @@ import (
 // Name is argv[0] of the process that is to become the opener.
 const Name = "netnsd-opener"
 
-// ctlFD is where the opener finds its end of the socket pair: the first of
-// ExtraFiles.
-const ctlFD = 3
+// ctlEnv names the descriptor that is the opener's end of the socket pair: the
+// first above 2 that the program does not keep. The program does not see it.
+const ctlEnv = "NETNSD_OPENER_FD"
 
 // Request is what the data plane wants the program to find.
 type Request struct {
@@ -34,6 +34,14 @@ type Request struct {
 	Gateways []netip.Addr
 	// ResolvConf is the content of /etc/resolv.conf.
 	ResolvConf string
+	// KeepFDs are the descriptors above 2 that the program gets; the caller has
+	// them open, without close-on-exec.
+	KeepFDs []int
+	// Confine is for a program that runs under rules: what the network namespace does
+	// not hold is shut, too. All unix sockets of the host are hidden but KeepSockets,
+	// see Services; without it only Resolvers are. There is no io_uring.
+	Confine     bool
+	KeepSockets []string
 
 	// UserNS is set by Start: whether the opener is in a user namespace of its own.
 	UserNS bool

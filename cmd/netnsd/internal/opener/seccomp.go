@@ -11,32 +11,73 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// abi is a way into the kernel: an audit architecture and its number of ioctl.
-type abi struct{ arch, ioctl uint32 }
-
-// abis are those of the machine that netnsd is built for, the 32-bit ones too.
-var abis = map[string][]abi{
-	"amd64": {{unix.AUDIT_ARCH_X86_64, 16}, {unix.AUDIT_ARCH_I386, 54}},
-	"arm64": {{unix.AUDIT_ARCH_AARCH64, 29}, {unix.AUDIT_ARCH_ARM, 54}},
+// abi is a way into the kernel: an audit architecture and its numbers. 0 is a
+// call that it does not have.
+type abi struct {
+	arch                               uint32
+	ioctl, socket, socketcall, ioUring uint32
 }
 
-// x32 calls share amd64's architecture, with this bit in the number; x32's ioctl
-// has a number of its own.
-const (
-	x32Bit   = 0x40000000
-	x32Ioctl = x32Bit | 514
-)
+// abis are those of the machine that netnsd is built for, the 32-bit ones too; x32
+// shares amd64's architecture.
+var abis = map[string][]abi{
+	"amd64": {
+		{unix.AUDIT_ARCH_X86_64, 16, 41, 0, 425},
+		{unix.AUDIT_ARCH_X86_64, x32Bit | 514, x32Bit | 41, 0, x32Bit | 425},
+		{unix.AUDIT_ARCH_I386, 54, 359, 102, 425},
+	},
+	"arm64": {
+		{unix.AUDIT_ARCH_AARCH64, 29, 198, 0, 425},
+		{unix.AUDIT_ARCH_ARM, 54, 281, 102, 425},
+	},
+}
 
-// denyTyping installs a filter that refuses to put characters into a terminal's
-// input (TIOCSTI, TIOCLINUX): the program shares the terminal with the shell
-// that netnsd was started from, which would run them, outside, when the program
-// has ended. Where dev.tty.legacy_tiocsti is 0 (Linux 6.2) it is barred anyway.
-// The filter needs no_new_privs, and stays with whatever the program starts.
-func denyTyping() error {
-	filter := typingFilter(abis[runtime.GOARCH])
-	if filter == nil {
+const x32Bit = 0x40000000
+
+// unheld are address families that no network namespace holds: a virtual machine
+// talks to its host by AF_VSOCK, whoever asks.
+var unheld = []uint32{unix.AF_VSOCK, unix.AF_QIPCRTR}
+
+// A denial is a call, any or those with one of some values in an argument, and the
+// errno with which it fails.
+type denial struct {
+	nr     uint32
+	arg    uint32
+	values []uint32
+	errno  unix.Errno
+}
+
+// denials of one way in, for a program that is confined or is not.
+//
+// The program shares the terminal with the shell that netnsd was started from. What
+// is put into its input (TIOCSTI, TIOCLINUX) that would run, outside, when the
+// program has ended. Where dev.tty.legacy_tiocsti is 0 (Linux 6.2) it is barred
+// anyway.
+//
+// A filter does not see what is asked of the kernel through io_uring, or what
+// socketcall(2) points to: with rules a program has neither, as if the kernel were
+// older. Programs have fallbacks for the first; container engines bar it, too. The
+// second was the way of 32-bit programs until Linux 4.3, and is Go's on 386.
+func (a abi) denials(confined bool) []denial {
+	all := []denial{
+		{a.ioctl, 1, []uint32{unix.TIOCSTI, unix.TIOCLINUX}, unix.EPERM},
+		{a.socket, 0, unheld, unix.EAFNOSUPPORT},
+	}
+	if confined {
+		const sysSocket = 1 // linux/net.h
+		all = append(all, denial{a.socketcall, 0, []uint32{sysSocket}, unix.ENOSYS}, denial{nr: a.ioUring, errno: unix.ENOSYS})
+	}
+	return all
+}
+
+// filter installs them. It needs no_new_privs, and stays with whatever the program
+// starts.
+func (r *Request) filter() error {
+	known := abis[runtime.GOARCH]
+	if known == nil {
 		return nil // no numbers are known for this machine
 	}
+	filter := compile(known, r.Confine)
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
 	if errors.Is(errno, unix.ENOSYS) || errors.Is(errno, unix.EINVAL) {
@@ -48,34 +89,58 @@ func denyTyping() error {
 	return nil
 }
 
-// Offsets in struct seccomp_data (seccomp(2)); the low half of args[1] comes
+// Offsets in struct seccomp_data (seccomp(2)); the low half of an argument comes
 // first on the little-endian machines above.
 const (
 	dataNr   = 0
 	dataArch = 4
-	dataArg1 = 24
+	dataArgs = 16
 )
 
-// typingFilter is a classic BPF program: architecture, number, request.
-func typingFilter(known []abi) []unix.SockFilter {
-	if len(known) == 0 {
-		return nil
-	}
-	load := func(offset uint32) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
-	}
-	equal := func(k uint32, yes, no uint8) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: yes, Jf: no, K: k}
-	}
-	answer := func(k uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k} }
+// compile makes a classic BPF program of the denials: each way in is a block that
+// those of another skip, each denial in it one that other calls skip.
+func compile(known []abi, confined bool) []unix.SockFilter {
 	var prog []unix.SockFilter
 	for _, a := range known {
-		prog = append(prog,
-			load(dataArch), equal(a.arch, 0, 7),
-			load(dataNr), equal(a.ioctl, 1, 0), equal(x32Ioctl, 0, 4),
-			load(dataArg1), equal(unix.TIOCSTI, 1, 0), equal(unix.TIOCLINUX, 0, 1),
-			answer(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)),
-		)
+		var block []unix.SockFilter
+		for _, d := range a.denials(confined) {
+			if d.nr != 0 {
+				block = append(block, d.compile()...)
+			}
+		}
+		prog = append(prog, load(dataArch), equal(a.arch, 0, len(block)))
+		prog = append(prog, block...)
 	}
 	return append(prog, answer(unix.SECCOMP_RET_ALLOW))
+}
+
+func (d denial) compile() []unix.SockFilter {
+	refuse := answer(unix.SECCOMP_RET_ERRNO | uint32(d.errno))
+	if len(d.values) == 0 {
+		return []unix.SockFilter{load(dataNr), equal(d.nr, 0, 1), refuse}
+	}
+	n := len(d.values)
+	prog := []unix.SockFilter{load(dataNr), equal(d.nr, 0, n+2), load(dataArgs + 8*d.arg)}
+	for i, v := range d.values {
+		last := i == n-1
+		no := 0
+		if last {
+			no = 1
+		}
+		prog = append(prog, equal(v, n-1-i, no))
+	}
+	return append(prog, refuse)
+}
+
+func load(offset uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
+}
+
+// equal skips so many instructions if the accumulator is k, or is not.
+func equal(k uint32, yes, no int) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: uint8(yes), Jf: uint8(no), K: k}
+}
+
+func answer(k uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k}
 }

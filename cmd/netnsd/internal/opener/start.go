@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,34 +32,42 @@ func Start(r Request, argv []string) (*Child, error) {
 	if err != nil {
 		return nil, failure("socketpair", err)
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "opener")
-	defer theirs.Close()
+	defer unix.Close(pair[1])
 	c := &Child{pidfd: -1, ctl: pair[0]}
 	// The request waits in the socket for the process that is started next.
 	if err := send(c.ctl, r); err != nil {
 		unix.Close(c.ctl)
 		return nil, failure("request", err)
 	}
-	p, err := os.StartProcess("/proc/self/exe", append([]string{Name}, argv...), &os.ProcAttr{
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, theirs},
-		Sys:   c.attributes(r.UserNS),
+	files, ctl := descriptors(pair[1], r.KeepFDs)
+	// Not os.StartProcess: it would make what is kept blocking, for all who share it.
+	c.PID, _, err = syscall.StartProcess("/proc/self/exe", append([]string{Name}, argv...), &syscall.ProcAttr{
+		Env: append(os.Environ(), fmt.Sprintf("%s=%d", ctlEnv, ctl)), Files: files, Sys: c.attributes(r.UserNS),
 	})
 	if err != nil {
 		unix.Close(c.ctl)
-		return nil, failure("clone", unwrapPath(err))
+		return nil, failure("clone", err)
 	}
-	c.PID = p.Pid
-	p.Release() // Wait asks the kernel itself, as it wants to know of stops too
 	return c, nil
 }
 
-// unwrapPath drops "fork/exec /proc/self/exe", which tells the user nothing.
-func unwrapPath(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
+// descriptors are the opener's, by number: what it keeps has the number that it
+// has here, ours the first that is free.
+func descriptors(ours int, keep []int) (files []uintptr, ctl int) {
+	const none = ^uintptr(0)
+	files = []uintptr{os.Stdin.Fd(), os.Stdout.Fd(), os.Stderr.Fd()}
+	for _, fd := range keep {
+		for len(files) <= fd {
+			files = append(files, none)
+		}
+		files[fd] = uintptr(fd)
 	}
-	return err
+	if ctl = slices.Index(files, none); ctl < 0 {
+		ctl = len(files)
+		files = append(files, none)
+	}
+	files[ctl] = uintptr(ours)
+	return files, ctl
 }
 
 func (c *Child) attributes(userNS bool) *syscall.SysProcAttr {

@@ -51,6 +51,11 @@ type Config struct {
 	// /etc/resolv.conf. NoDNS gives the program no name service.
 	DNS   []netip.AddrPort
 	NoDNS bool
+	// KeepFDs are descriptors that the program gets besides 0, 1 and 2, or those of
+	// them that it gets although they are sockets. KeepSockets are paths of unix
+	// sockets that it sees although there are rules.
+	KeepFDs     []int
+	KeepSockets []string
 	// Argv is the program and its arguments.
 	Argv []string
 	// Log must not be nil.
@@ -66,6 +71,9 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 		return ExitOurs, errors.New("no program given")
 	}
 	n, resolvConf, err := prepare(&cfg)
+	if err == nil {
+		err = cfg.descriptors()
+	}
 	if err != nil {
 		return ExitOurs, err
 	}
@@ -86,6 +94,7 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 	return p.run(ctx, cfg.Argv, opener.Request{
 		Program: file, Device: deviceName, MTU: cfg.MTU,
 		Addrs: n.program, Gateways: n.gateway, ResolvConf: resolvConf,
+		KeepFDs: cfg.above(), Confine: cfg.Chain.Restricts(), KeepSockets: cfg.KeepSockets,
 	})
 }
 

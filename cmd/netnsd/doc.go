@@ -1,0 +1,58 @@
+//go:build linux
+
+// Command netnsd runs programs in networks of their own: a userspace TCP/IP stack
+// behind a TUN device, where every socket is made by WSPSocket through a chain
+// of providers.
+//
+//	main ── cli ──┬─ run ─────┬─ chain     the layers, and the order they stand in
+//	              │           ├─ opener    namespaces, device, becoming the program
+//	              │           └─ doctor    what keeps run from working
+//	              ├─ explain ── chain
+//	              ├─ demo ───── run, chain
+//	              └─ bench ──── the module's packages bench and bench/report
+//
+// # What is held, and against whom
+//
+// Against the program: whatever `netnsd run` starts, and all that it starts in turn,
+// does what it can as the user that it runs as. It is to reach no network but
+// through the chain. What it tries, and what holds it:
+//
+//	a socket of any internet family       a network namespace of its own: lo, and a TUN that the chain
+//	                                      stands behind; abstract unix sockets and netlink are in it, too
+//	raw and packet sockets, its device,   no capability, none to be had: no_new_privs, securebits, an empty
+//	routes, another namespace             bounding set but for three that files may name (EPERM)
+//	AF_VSOCK, AF_QIPCRTR                  a seccomp filter (EAFNOSUPPORT): no namespace holds them
+//	io_uring, socketcall(2)               the filter does not see into them: with rules there are none (ENOSYS)
+//	descriptors above 2                   closed, but those of --keep-fd
+//	a socket as stdin, stdout, stderr     with rules run refuses to start, unless --keep-fd names it; one end
+//	                                      of a nameless pair is a pipe
+//	a resolver of the host                resolv.conf is ours, the sockets of nscd, resolved and avahi are hidden
+//	a bus, a service or container         with rules every unix socket that has a path when run starts is
+//	manager, an agent, a terminal server  hidden, but those of --keep-socket
+//	to be or to steer a process outside   other capabilities or another user namespace (ptrace: EPERM)
+//	to type into its terminal             the filter (TIOCSTI, TIOCLINUX: EPERM)
+//	the kernel's settings, as root        /proc/sys and its like are read-only
+//	to outlive us                         it is killed with us; what it leaves running has no carrier
+//
+// Not held, as no network namespace or filter could:
+//
+//   - files. The program is the user: what it writes where others execute it (a
+//     shell's profile, a cron table, a unit) runs outside, later. Run what you do not
+//     trust as a user made for it.
+//   - an accomplice outside who shares a file, a FIFO or memory with it, hands it
+//     descriptors through a socket that was kept, or makes a socket where there was
+//     none when run started.
+//   - devices that the user may open and that lead out, such as a modem.
+//   - netnsd itself may be signalled by it; then its network ends.
+//   - names. A rule by name stands on what our name service has answered; see package
+//     provider/layer/policy.
+//
+// Without rules (no --allow, --deny, --policy) the network is still its own, but what
+// is said above to need rules is not done: such a run watches, it does not confine.
+//
+// Against the network: what comes from outside is parsed by gVisor and by us in Go,
+// in the process of netnsd, which runs as the user. Against the user who runs
+// netnsd there is nothing to hold.
+//
+// testdata/script/run/escape.txtar has each line of the table as a test.
+package main
