@@ -42,6 +42,17 @@ func FactsOf(s *Socket, remote Addr) Facts {
 	}
 }
 
+// Judge asks the deciding layers of s's chain about something that is learned
+// while s lives (OpSNI, OpHTTP), and keeps their answer on s. What a denial means
+// is the caller's to do: [Socket.Fail], with the verdict's code.
+func (s *Socket) Judge(f Facts, op Op) Verdict {
+	v := s.chain.Decide(f, op)
+	if v.Action != NoOpinion {
+		s.note(v)
+	}
+	return v
+}
+
 // judge keeps the verdict on the socket; a denial's code is returned.
 func (d *decider) judge(s *Socket, f Facts, op Op) wsa.Errno {
 	v := d.ask.decide(f, op)

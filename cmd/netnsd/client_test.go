@@ -4,6 +4,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,7 +28,7 @@ func client() {
 		os.Exit(2)
 	}
 	verbs := map[string]func(args []string) error{
-		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape,
+		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape, "hello": sayHello,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
 	fmt.Println(outcome(err))
@@ -164,6 +166,39 @@ func fetchMany(args []string) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// hello ADDR NAME PIECE PAD: a TLS handshake that asks for the server NAME, sent PIECE
+// bytes at a time, in a ClientHello that is PAD bytes longer than it need be.
+func sayHello(args []string) error {
+	c, err := net.DialTimeout("tcp", args[0], 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.(*net.TCPConn).SetNoDelay(true)
+	piece, _ := strconv.Atoi(args[2])
+	pad, _ := strconv.Atoi(args[3])
+	protocols := []string{"http/1.1"}
+	for ; pad > 0; pad -= 200 {
+		protocols = append(protocols, strings.Repeat("x", 199))
+	}
+	return tls.Client(pieces{c, piece}, &tls.Config{ServerName: args[1], NextProtos: protocols, InsecureSkipVerify: true}).Handshake()
+}
+
+type pieces struct {
+	net.Conn
+	n int
+}
+
+func (p pieces) Write(b []byte) (done int, err error) {
+	for done < len(b) && err == nil {
+		var m int
+		m, err = p.Conn.Write(b[done:min(done+p.n, len(b))])
+		done += m
+	}
+	return done, err
 }
 
 // lookup NAME

@@ -33,8 +33,16 @@
 //     any port and protocol; it is denied by a rule that denies the name
 //     altogether, and otherwise follows the default. An address rule says nothing
 //     about lookups.
-//   - A server name in a ClientHello (OpSNI) is judged like the name of the
-//     destination, in place of the names known for it.
+//   - When a TLS connection that a rule allowed by name says which server it wants
+//     (OpSNI), that name must match the same rule: what the name service gave for
+//     one name is no way to another at the same address. One that does not say is
+//     not allowed by name. A rule that denies the server name denies.
+//   - A rule by name does not match UDP port 443 unless it says udp: what QUIC asks
+//     for is encrypted, and programs go on with TCP. Those that say it trust the
+//     address.
+//   - An encrypted ClientHello (ECH) is judged by its outer name, unless the policy
+//     says ech: deny. Browsers send one for show, which cannot be told from a real
+//     one; the name of a real one is that of the provider, which no rule allows.
 //   - Listening, and what comes in on a listening socket, is allowed unless the
 //     policy says listen: deny. Rules are about where a program goes; what can
 //     reach it is said by whoever publishes its ports.
@@ -68,6 +76,7 @@
 //	deny_with: prohibited    # reset | prohibited | unreachable | drop
 //	on_failure: closed       # or open: what a panic in the layer means
 //	listen: allow            # or deny
+//	ech: allow               # or deny
 //	rules:
 //	  - allow: ["example.com:443", "*.example.com"]
 //	    note: web

@@ -204,6 +204,7 @@ func (r *reader) policy(root ast.Node) (c Config, err error) {
 			return err
 		},
 		"listen": func(n ast.Node) error { return r.action(n, &c.Listen) },
+		"ech":    func(n ast.Node) error { return r.action(n, &c.ECH) },
 		"rules": func(n ast.Node) error {
 			return r.each(n, "rules", func(n ast.Node) error {
 				rules, err := r.rule(n)

@@ -50,6 +50,7 @@ type Config struct {
 	DenyWith  How                // default Prohibited
 	OnFailure provider.OnFailure // default FailClosed
 	Listen    provider.Action    // Allow or Deny; default Allow
+	ECH       provider.Action    // of an encrypted ClientHello; default Allow, by its outer name
 	Rules     []Rule
 	Pos       string // where Default is written
 }
@@ -59,7 +60,7 @@ type Policy struct {
 	cfg         Config
 	deny, allow []rule
 	rest        provider.Verdict // what no rule matches
-	listen      provider.Verdict
+	listen, ech provider.Verdict
 }
 
 // rule is a Rule with its verdict made ready.
@@ -84,6 +85,7 @@ func New(c Config) (*Policy, error) {
 		cfg:    c,
 		rest:   verdict(c.Default, c.DenyWith, "default: "+c.Default.String(), c.Pos),
 		listen: verdict(c.Listen, Prohibited, "listen: "+c.Listen.String(), ""),
+		ech:    verdict(c.ECH, c.DenyWith, "ech: "+c.ECH.String(), ""),
 	}
 	for i, r := range c.Rules {
 		if err := p.add(r); err != nil {
@@ -148,6 +150,9 @@ func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
 		return p.listen
 	}
 	q := ask(&f, op)
+	if q.hello && f.Late.ECH && p.cfg.ECH == provider.Deny {
+		return p.ech
+	}
 	for i := range p.deny {
 		if p.deny[i].expr.denies(&q) {
 			return p.deny[i].verdict
@@ -161,6 +166,17 @@ func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
 	return p.rest
 }
 
+// ByName reports whether a rule is about a name: then the chain needs a layer that
+// reads the ClientHello (provider/layer/sni).
+func (p *Policy) ByName() bool {
+	for _, r := range p.cfg.Rules {
+		if r.Expr.host.kind == exact || r.Expr.host.kind == below {
+			return true
+		}
+	}
+	return p.cfg.ECH == provider.Deny
+}
+
 // OnFailure implements provider.Decider.
 func (p *Policy) OnFailure() provider.OnFailure { return p.cfg.OnFailure }
 
@@ -172,7 +188,8 @@ type question struct {
 	addr   netip.Addr // unmapped, no zone
 	nat64  netip.Addr // the IPv4 address within addr, if it is one of NAT64
 	names  []string
-	sni    string // stands for all names
+	hello  bool   // a ClientHello is asked about
+	sni    string // its server name
 }
 
 var wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
@@ -189,16 +206,13 @@ func ask(f *provider.Facts, op provider.Op) question {
 		q.nat64 = netip.AddrFrom4([4]byte(b[12:]))
 	}
 	if op == provider.OpSNI {
-		q.names, q.sni = nil, f.Late.SNI
+		q.hello, q.sni = true, f.Late.SNI
 	}
 	return q
 }
 
 // named reports whether one of the names is one of h's.
 func (q *question) named(h *host) bool {
-	if q.sni != "" {
-		return h.names(q.sni)
-	}
 	for _, n := range q.names {
 		if h.names(n) {
 			return true
@@ -207,12 +221,22 @@ func (q *question) named(h *host) bool {
 	return false
 }
 
+// agreed is named, and so is the server name, if there is a ClientHello: an
+// address that was given for one name must not lead to another.
+func (q *question) agreed(h *host) bool {
+	return q.named(h) && (!q.hello || q.sni != "" && h.names(q.sni))
+}
+
+// quic: datagrams to port 443, whose server name is encrypted (RFC 9001, 5.2) and
+// not looked at.
+func (q *question) quic() bool { return q.proto == udp && q.port == 443 }
+
 // allows: a lookup by any rule that allows the name, with whatever port.
 func (x *Expr) allows(q *question) bool {
 	if q.lookup {
 		return q.named(&x.host)
 	}
-	return x.service(q) && (x.host.has(q.addr) || q.named(&x.host))
+	return x.service(q) && (x.host.has(q.addr) || q.agreed(&x.host) && (!q.quic() || x.proto == udp))
 }
 
 // denies: a lookup only by a rule that leaves nothing of the name.
@@ -220,7 +244,8 @@ func (x *Expr) denies(q *question) bool {
 	if q.lookup {
 		return x.proto == unknown && len(x.ports) == 0 && q.named(&x.host)
 	}
-	return x.service(q) && (x.host.has(q.addr) || q.nat64.IsValid() && x.host.has(q.nat64) || q.named(&x.host))
+	return x.service(q) && (x.host.has(q.addr) || q.nat64.IsValid() && x.host.has(q.nat64) || q.named(&x.host) ||
+		q.sni != "" && x.host.names(q.sni))
 }
 
 // service reports that protocol and port match.

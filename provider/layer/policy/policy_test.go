@@ -47,9 +47,15 @@ func TestDecide(t *testing.T) {
 	}{
 		{
 			allow: "example.com:443",
-			yes:   []string{"tcp 192.0.2.1:443 example.com", "tcp 192.0.2.1:443 other.example EXAMPLE.com.", "udp 192.0.2.1:443 example.com"},
+			yes:   []string{"tcp 192.0.2.1:443 example.com", "tcp 192.0.2.1:443 other.example EXAMPLE.com."},
 			no: []string{"tcp 192.0.2.1:80 example.com", "tcp 192.0.2.1:443", "tcp 192.0.2.1:443 www.example.com",
-				"tcp 192.0.2.1:443 example.com.evil", "tcp 192.0.2.1:443 xexample.com", "icmp 192.0.2.1 example.com", "raw 192.0.2.1 example.com"},
+				"tcp 192.0.2.1:443 example.com.evil", "tcp 192.0.2.1:443 xexample.com", "icmp 192.0.2.1 example.com", "raw 192.0.2.1 example.com",
+				"udp 192.0.2.1:443 example.com"}, // QUIC
+		},
+		{
+			allow: "udp:example.com:443 192.0.2.2 *.example:80-500",
+			yes:   []string{"udp 192.0.2.1:443 example.com", "udp 192.0.2.2:443", "udp 192.0.2.1:442 a.example"},
+			no:    []string{"tcp 192.0.2.1:443 example.com", "udp 192.0.2.1:443 a.example"},
 		},
 		{
 			allow: "*.example.com",
@@ -133,7 +139,7 @@ func TestLookup(t *testing.T) {
 }
 
 func TestServerName(t *testing.T) {
-	p, err := policy.FromFlags([]string{"example.com:443", "192.0.2.9"}, []string{"evil.example"})
+	p, err := policy.FromFlags([]string{"example.com:443", "second.example", "192.0.2.9"}, []string{"evil.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,8 +148,12 @@ func TestServerName(t *testing.T) {
 		want       provider.Action
 	}{
 		{"tcp 192.0.2.1:443 example.com", "example.com", provider.Allow},
-		{"tcp 192.0.2.1:443", "example.com", provider.Allow},
+		{"tcp 192.0.2.1:443", "example.com", provider.Deny},
+		{"tcp 192.0.2.1:443 example.com", "EXAMPLE.com.", provider.Allow},
 		{"tcp 192.0.2.1:443 example.com", "other.example", provider.Deny},
+		{"tcp 192.0.2.1:443 example.com", "second.example", provider.Deny}, // another rule's
+		{"tcp 192.0.2.1:443 example.com second.example", "second.example", provider.Allow},
+		{"tcp 192.0.2.1:443 second.example", "second.example", provider.Allow},
 		{"tcp 192.0.2.1:443 example.com", "", provider.Deny}, // unknown
 		{"tcp 192.0.2.9:443", "other.example", provider.Allow},
 		{"tcp 192.0.2.9:443", "evil.example", provider.Deny},
@@ -152,6 +162,38 @@ func TestServerName(t *testing.T) {
 		f.Late.SNI = c.sni
 		if v := p.Decide(f, provider.OpSNI); v.Action != c.want {
 			t.Errorf("%s, server name %q: %v", c.facts, c.sni, v)
+		}
+	}
+}
+
+func TestECH(t *testing.T) {
+	for text, want := range map[string]provider.Action{
+		"version: 1\nrules: [{allow: example.com}]":             provider.Allow,
+		"version: 1\nech: allow\nrules: [{allow: example.com}]": provider.Allow,
+		"version: 1\nech: deny\nrules: [{allow: example.com}]":  provider.Deny,
+	} {
+		p, err := policy.Parse("p.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := to(t, "tcp 192.0.2.1:443 example.com")
+		f.Late = provider.Learned{SNI: "example.com", ECH: true}
+		if v := p.Decide(f, provider.OpSNI); v.Action != want {
+			t.Errorf("%q: %v", text, v)
+		}
+		if v := p.Decide(f, provider.OpConnect); v.Action != provider.Allow {
+			t.Errorf("%q: connect %v", text, v)
+		}
+	}
+}
+
+func TestByName(t *testing.T) {
+	for text, want := range map[string]bool{
+		"version: 1": false, "version: 1\nrules: [{allow: 10.0.0.0/8}, {deny: private}, {allow: '*'}]": false, "version: 1\nech: deny": true,
+		"version: 1\nrules: [{deny: a.example}]": true, "version: 1\nrules: [{allow: '*.example'}]": true,
+	} {
+		if p, err := policy.Parse("p.yaml", []byte(text)); err != nil || p.ByName() != want {
+			t.Errorf("%q: %v, %v", text, p.ByName(), err)
 		}
 	}
 }

@@ -44,6 +44,7 @@ type Chain struct {
 //
 //	audit     sees all and changes nothing, so it is on top: what is denied below it is written down too
 //	policy    decides
+//	sni       with rules by name: has policy decide on the server name of a ClientHello, too
 //	host      the sockets of this machine
 //
 // The chain is mandatory: no socket is made around it.

@@ -10,6 +10,7 @@ import (
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/provider/layer/policy"
+	"github.com/netnsd/netnsd/provider/layer/sni"
 )
 
 // named is a layer and its name in the catalog.
@@ -32,7 +33,11 @@ func (c Config) layers() ([]named, error) {
 		}
 		all = append(all, named{"audit", a})
 	}
-	return append(all, named{"policy", policy.Layer(rules)}), nil
+	all = append(all, named{"policy", policy.Layer(rules)})
+	if rules.ByName() {
+		all = append(all, named{"sni", sni.Layer(sni.Config{})})
+	}
+	return all, nil
 }
 
 // Rules are what the flags and the file say. Without either, everything is

@@ -1,0 +1,81 @@
+//go:build linux
+
+package main
+
+import (
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// hellos serves TLS on port 443 of both addresses and counts the ClientHellos that
+// get there.
+func (l *lab) hellos() *atomic.Int32 {
+	var n atomic.Int32
+	for _, addr := range both(443) {
+		s := httptest.NewUnstartedServer(nil)
+		s.Listener.Close()
+		s.Listener = l.listen(addr)
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { n.Add(1); return nil, nil }}
+		s.StartTLS()
+		l.t.Cleanup(s.Close)
+	}
+	return &n
+}
+
+// Under rules by name a program gets to the servers of that name, and is not told
+// apart from a real network there; nothing that it says instead leads to another.
+func TestServerNames(t *testing.T) {
+	asUsers(t, func(t *testing.T, l *lab, u user) {
+		seen := l.hellos()
+		l.echo(443)
+		dns := l.dns(5300)
+		for _, c := range []struct{ name, client, want string }{
+			{"the name", "hello web.lab.test:443 web.lab.test 100000 0", "ok"},
+			{"in segments of a byte", "hello web.lab.test:443 web.lab.test 1 0", "ok"},
+			{"in a long hello", "hello web.lab.test:443 web.lab.test 100000 4096", "ok"},
+			{"both", "hello web.lab.test:443 web.lab.test 7 12000", "ok"},
+			{"a lie", "hello web.lab.test:443 evil.test 100000 0", "ECONNRESET"},
+			{"a lie in segments", "hello web.lab.test:443 evil.test 1 4096", "ECONNRESET"},
+			{"another that is allowed", "hello web.lab.test:443 other.lab.test 100000 0", "ECONNRESET"},
+			{"no name", "hello web.lab.test:443 192.0.2.1 100000 0", "ECONNRESET"},
+			{"nearly too long", "hello web.lab.test:443 web.lab.test 100000 62000", "ok"},
+			{"by address", "hello " + net.JoinHostPort(server4, "443") + " web.lab.test 100000 0", "EHOSTUNREACH"},
+			{"not TLS", "udp web.lab.test:443", "EHOSTUNREACH"},
+		} {
+			before := seen.Load()
+			audit := filepath.Join(l.dir(), "audit")
+			if err := os.WriteFile(audit, nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			os.Chmod(audit, 0o666)
+			r := l.run(u, []string{"--dns", dns, "--allow", "web.lab.test:443", "--allow", "other.lab.test", "--audit", audit},
+				append([]string{"netnsd-client"}, strings.Fields(c.client)...)...)
+			if r.stdout != c.want+"\n" {
+				t.Errorf("%s: %q, want %s\n%s", c.name, r.stdout, c.want, r.stderr)
+			}
+			if got := seen.Load() > before; got != (c.want == "ok") {
+				t.Errorf("%s: a hello got through: %v", c.name, got)
+			}
+			lines, err := os.ReadFile(audit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.want == "ECONNRESET" && !regexp.MustCompile(`"reason":"server name `).Match(lines) {
+				t.Errorf("%s: the audit does not say why:\n%s", c.name, lines)
+			}
+			if c.want == "ok" && !strings.Contains(string(lines), `"sni":"web.lab.test"`) {
+				t.Errorf("%s: the audit does not name the server:\n%s", c.name, lines)
+			}
+		}
+	})
+}

@@ -1,0 +1,134 @@
+package sni
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/kit"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// Config bounds what is held back. Zero fields take the defaults.
+type Config struct {
+	Limit    int           // bytes of a ClientHello with the headers of its records; default 64 KiB
+	Patience time.Duration // from its first byte to its last; default 5 s
+}
+
+// Defaults of Config.
+const (
+	DefaultLimit    = 64 << 10
+	DefaultPatience = 5 * time.Second
+)
+
+// Layer is the layer.
+func Layer(c Config) provider.Layer {
+	if c.Limit <= 0 {
+		c.Limit = DefaultLimit
+	}
+	if c.Patience <= 0 {
+		c.Patience = DefaultPatience
+	}
+	return layer{c}
+}
+
+type layer struct{ cfg Config }
+
+// Startup implements provider.Layer. Only TCP can begin with a ClientHello.
+func (l layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	if r.Info.MessageOriented() {
+		return provider.ProcTable{}, 0
+	}
+	return kit.Conversation(r, next, kit.Config{}, l.converse), 0
+}
+
+func (l layer) converse(_ context.Context, x *kit.Exchange) error {
+	if x.Accepted {
+		return x.Handover()
+	}
+	if err := x.Net.Handover(); err != nil {
+		return err
+	}
+	held, hello, err := l.hold(x.App)
+	switch {
+	case errors.Is(err, ErrNotTLS):
+		err = nil
+	case err == nil:
+		err = judge(x, hello)
+	}
+	var r refusal
+	if errors.As(err, &r) {
+		x.Socket.Fail(wsa.EACCES, r.Error())
+		return wsa.EACCES.Err()
+	}
+	if err == nil {
+		_, err = x.Net.Write(held)
+	}
+	if err != nil {
+		return err
+	}
+	return x.App.Handover()
+}
+
+// A refusal is a ClientHello that is not judged: nobody knows what it asks for.
+type refusal struct{ error }
+
+// hold reads until it knows. An end of the stream before its first byte is none
+// of a ClientHello.
+func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
+	held = make([]byte, 0, min(4<<10, l.cfg.Limit)) // post-quantum key shares make 1.8 KiB the usual
+	for more := 1; more > 0; {
+		if len(held) == l.cfg.Limit {
+			return nil, hello, refusal{fmt.Errorf("sni: the ClientHello is longer than %d bytes", l.cfg.Limit)}
+		}
+		held = slices.Grow(held, 1)
+		n, err := app.Read(held[len(held):min(cap(held), l.cfg.Limit)])
+		if len(held) == 0 && n > 0 {
+			app.SetReadDeadline(time.Now().Add(l.cfg.Patience))
+		}
+		held = held[:len(held)+n]
+		switch {
+		case err == io.EOF && len(held) == 0:
+			return nil, hello, ErrNotTLS
+		case err == io.EOF:
+			return nil, hello, refusal{fmt.Errorf("sni: the stream ends after %d bytes of a ClientHello", len(held))}
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, hello, refusal{fmt.Errorf("sni: %d bytes of a ClientHello in %v, and not more", len(held), l.cfg.Patience)}
+		case err != nil:
+			return nil, hello, err
+		}
+		if more -= n; more > 0 {
+			continue
+		}
+		if hello, more, err = Parse(held); errors.Is(err, ErrNotTLS) {
+			return held, hello, err
+		} else if err != nil {
+			return nil, hello, refusal{err}
+		}
+	}
+	return held, hello, nil
+}
+
+// judge asks the chain about the server that is meant.
+func judge(x *kit.Exchange, h Hello) error {
+	learned := provider.Learned{SNI: h.Name, ALPN: strings.Join(h.ALPN, ","), ECH: h.ECH}
+	x.Socket.Learn(func(provider.Learned) provider.Learned { return learned })
+	f := x.Facts
+	f.Late = learned
+	v := x.Socket.Judge(f, provider.OpSNI)
+	if !v.Denied() {
+		return nil
+	}
+	name := h.Name
+	if name == "" {
+		name = "none"
+	}
+	x.Socket.Fail(v.Errno, "server name "+name+": "+v.String())
+	return v.Errno.Err()
+}

@@ -1,0 +1,196 @@
+package sni_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/base"
+	"github.com/netnsd/netnsd/provider/host"
+	"github.com/netnsd/netnsd/provider/layer/policy"
+	"github.com/netnsd/netnsd/provider/layer/sni"
+	"github.com/netnsd/netnsd/provider/providertest"
+	"github.com/netnsd/netnsd/sockets"
+)
+
+func TestMain(m *testing.M) { providertest.Main(m) }
+
+// names are those that a name service has given for every address.
+type names []string
+
+func (n names) NamesOf(netip.Addr) []string { return n }
+
+// session has policy and sni over the host.
+func session(t *testing.T, c sni.Config, allow ...string) *sockets.Session {
+	t.Helper()
+	rules, err := policy.FromFlags(allow, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.New(host.Config{})
+	if err != nil {
+		t.Skip(err) // no host base on this system
+	}
+	t.Cleanup(func() { h.Close() })
+	cat := new(provider.Catalog)
+	bases, err := cat.InstallBase("host", base.New(base.Config{Driver: h, Name: "host"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []provider.CatalogID
+	for name, l := range map[string]provider.Layer{"policy": policy.Layer(rules), "sni": sni.Layer(c)} {
+		id, err := cat.InstallLayer(name, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	if _, err := cat.InstallMandatoryChain("chain", ids, bases...); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sockets.Startup(sockets.Config{Catalog: cat, Origin: &provider.Origin{UID: -1, Names: names{"good.example", "also.example"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func server(t *testing.T) (addr string, hellos *atomic.Int32) {
+	s := httptest.NewUnstartedServer(nil)
+	hellos = new(atomic.Int32)
+	s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { hellos.Add(1); return nil, nil }}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String(), hellos
+}
+
+// piecewise sends n bytes at a time.
+type piecewise struct {
+	net.Conn
+	n int
+}
+
+func (p piecewise) Write(b []byte) (done int, err error) {
+	for done < len(b) && err == nil {
+		var m int
+		m, err = p.Conn.Write(b[done:min(done+p.n, len(b))])
+		done += m
+	}
+	return done, err
+}
+
+func TestLayer(t *testing.T) {
+	addr, hellos := server(t)
+	s := session(t, sni.Config{}, "good.example", "other.example")
+	for _, c := range []struct {
+		name  string
+		piece int
+		ok    bool
+	}{
+		{"good.example", 1 << 20, true}, {"good.example", 1, true}, {"GOOD.example", 100, true},
+		{"other.example", 1 << 20, false}, // allowed, but not the name of this address
+		{"also.example", 1 << 20, false},  // the name of this address, but not allowed
+		{"evil.example", 1, false}, {"", 1 << 20, false},
+	} {
+		before := hellos.Load()
+		conn, err := s.DialContext(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		err = tls.Client(piecewise{conn, c.piece}, &tls.Config{ServerName: c.name, InsecureSkipVerify: true}).HandshakeContext(t.Context())
+		if c.ok && err != nil || !c.ok && !errors.Is(err, syscall.EACCES) {
+			t.Errorf("%q in pieces of %d: %v", c.name, c.piece, err)
+		}
+		if got := hellos.Load() > before; got != c.ok {
+			t.Errorf("%q: the server has seen a hello: %v", c.name, got)
+		}
+		conn.Close()
+	}
+}
+
+// What is no ClientHello passes, in both directions, whoever begins.
+func TestNotTLS(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.WriteString(c, "welcome\n")
+				io.Copy(c, c)
+			}()
+		}
+	}()
+	s := session(t, sni.Config{}, "good.example")
+	for _, say := range []string{"", "\x16", "\x16\x02x", "GET / HTTP/1.1\r\n", strings.Repeat("x", 1<<20)} {
+		conn, err := s.DialContext(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		welcome := make([]byte, 8)
+		if _, err := io.ReadFull(conn, welcome); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			io.WriteString(conn, say)
+			conn.(interface{ CloseWrite() error }).CloseWrite()
+		}()
+		got, err := io.ReadAll(conn)
+		if say == "\x16" { // the beginning of one, and never the rest
+			if !errors.Is(err, syscall.EACCES) {
+				t.Errorf("a ClientHello of one byte: %q, %v", got, err)
+			}
+		} else if err != nil || string(got) != say {
+			t.Errorf("%d bytes said, %d back, %v", len(say), len(got), err)
+		}
+		conn.Close()
+	}
+}
+
+func TestBounds(t *testing.T) {
+	addr, hellos := server(t)
+	whole := named(t, "good.example")
+	for what, c := range map[string]struct {
+		cfg  sni.Config
+		send []byte
+	}{
+		"too long": {sni.Config{Limit: 100}, whole},
+		"too slow": {sni.Config{Patience: 50 * time.Millisecond}, whole[:100]},
+		"garbage":  {sni.Config{}, []byte{22, 3, 1, 0, 0}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			conn, err := session(t, c.cfg, "good.example").DialContext(t.Context(), "tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			conn.Write(c.send)
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.EACCES) {
+				t.Errorf("%v, want EACCES", err)
+			}
+		})
+	}
+	if n := hellos.Load(); n != 0 {
+		t.Errorf("the server has seen %d of them", n)
+	}
+}
