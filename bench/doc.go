@@ -19,7 +19,8 @@
 //	tun2socks            given by path, at its default MTU of 1500, connecting directly
 //	netnsd               the gateway as `netnsd run` puts it together, MTU 1500, with
 //	                     a chain of three layers that decide; netnsd-NAME with others:
-//	                     none, decide1, decide6, audit (over a policy), look (a layer
+//	                     none, decide1, decide6, audit (over a policy), sni (below
+//	                     one: it holds back a ClientHello), look (a layer
 //	                     that counts the bytes of every data operation), kit (one
 //	                     that copies them through a kit.Conversation)
 //	netnsd-sockets       the servers themselves, on sockets of a stack behind a TUN,

@@ -36,6 +36,7 @@ type row struct {
 func (r row) goals(g ...report.Goal) row { r.asked = g; return r }
 func (r row) inQuick() row               { r.quick = true; return r }
 func (r row) times(n int) row            { r.most = n; return r }
+func (r row) saying(hello string) row    { r.load.Hello = hello; return r }
 func (r row) on(by map[string]int) row   { r.conns = by; return r }
 
 // overhead of a figure: a process is started, connections are opened and reset.

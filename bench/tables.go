@@ -93,6 +93,14 @@ var more = []table{
 		rows:      []row{up(1), up(8), down(1), down(8), pingPong(1), connect(), udp(64)},
 	},
 	{
+		TableInfo: TableInfo{"names", "gateway, streams after a ClientHello that was held back and judged", false},
+		subject:   "netnsd-sni", baselines: []string{"netnsd-decide1"},
+		rows: []row{
+			up(1).saying(tlsServer).goals(goal("netnsd-decide1", 0.9, 1)), up(8).saying(tlsServer).goals(goal("netnsd-decide1", 0.9, 1)),
+			down(1).saying(tlsServer).goals(goal("netnsd-decide1", 0.9, 1)), down(8).saying(tlsServer).goals(goal("netnsd-decide1", 0.9, 1)),
+		},
+	},
+	{
 		TableInfo: TableInfo{"clients", "gateway, foreign clients", false},
 		subject:   "netnsd", baselines: []string{"pasta", "slirp4netns", "veth"},
 		rows: []row{iperf("up", 1), iperf("up", 8), iperf("down", 1), iperf("down", 8), wrk(1), wrk(16)},
@@ -133,6 +141,9 @@ var more = []table{
 		rows: []row{up(1), up(8), down(1), down(8), pingPong(1), connect(), udp(64), udp(1400)},
 	},
 }
+
+// tlsServer is what a ClientHello asks for.
+const tlsServer = "www.bench.test"
 
 // bulk are the four columns of streams.
 func bulk(g ...report.Goal) []row {

@@ -35,8 +35,9 @@ type Target struct {
 // A Spec says what one figure is.
 type Spec struct {
 	Kind    string
-	Conns   int // connections, or clients
-	Size    int // of a datagram, bytes
+	Conns   int    // connections, or clients
+	Size    int    // of a datagram, bytes
+	Hello   string // streams begin with a ClientHello that asks for this server
 	Warmup  time.Duration
 	Measure time.Duration
 }

@@ -21,6 +21,11 @@ func (c *client) streams(port uint16, step func(c *client, n conn, i int, b []by
 	}
 	for i, n := range c.conns {
 		b := payload(size)
+		if c.Hello != "" {
+			if _, err := n.Write(hello(c.Hello)); err != nil {
+				return err
+			}
+		}
 		c.work(func() error { return step(c, n, i, b) })
 	}
 	return nil

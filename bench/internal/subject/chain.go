@@ -13,6 +13,7 @@ import (
 	"github.com/netnsd/netnsd/provider/kit"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/provider/layer/policy"
+	"github.com/netnsd/netnsd/provider/layer/sni"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
@@ -23,6 +24,7 @@ var chains = map[string][]string{
 	"decide3": {"policy", "policy", "policy"},
 	"decide6": {"policy", "policy", "policy", "policy", "policy", "policy"},
 	"audit":   {"audit", "policy"}, // what `run --audit` has
+	"sni":     {"policy", "sni"},   // what `run --allow NAME` has
 	"look":    {"look"},
 	"kit":     {"kit"},
 }
@@ -65,6 +67,8 @@ func (s Spec) layer(name string) (provider.Layer, error) {
 		return policy.Layer(p), nil
 	case "audit":
 		return audit.New(audit.Config{Path: s.Audit}), nil
+	case "sni":
+		return sni.Layer(sni.Config{}), nil
 	case "look":
 		return Look{}, nil
 	case "kit":
