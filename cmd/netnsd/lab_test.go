@@ -23,10 +23,11 @@ import (
 	"github.com/netnsd/netnsd/tun"
 )
 
-// The addresses of the servers in a lab, and networks that behave in some way.
+// The addresses of the servers in a lab, public ones that are nobody's (RFC 5737,
+// RFC 3849), and networks that behave in some way.
 const (
-	server4 = "10.77.0.1"
-	server6 = "fd77::1"
+	server4 = "198.51.100.1"
+	server6 = "2001:db8:77::1"
 
 	unreachable4, unreachable6 = "10.78.0.1", "fd78::1" // no route to host
 	silent4, silent6           = "10.79.0.1", "fd79::1" // a link where nobody answers
@@ -308,6 +309,23 @@ func answerQuery(query []byte) []byte {
 		m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AResource{A: netip.MustParseAddr(server4).As4()}}}
 	case q.Type == dnsmessage.TypeAAAA:
 		m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AAAAResource{AAAA: netip.MustParseAddr(server6).As16()}}}
+	}
+	b, err := m.Pack()
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// answerWith gives every name the address a, and none of the other family.
+func answerWith(query []byte, a netip.Addr) []byte {
+	var m dnsmessage.Message
+	if err := m.Unpack(query); err != nil || len(m.Questions) != 1 {
+		return nil
+	}
+	m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
+	if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+		m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60}, Body: &dnsmessage.AResource{A: a.As4()}}}
 	}
 	b, err := m.Pack()
 	if err != nil {

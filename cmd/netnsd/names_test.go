@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -75,6 +76,36 @@ func TestServerNames(t *testing.T) {
 			}
 			if c.want == "ok" && !strings.Contains(string(lines), `"sni":"web.lab.test"`) {
 				t.Errorf("%s: the audit does not name the server:\n%s", c.name, lines)
+			}
+		}
+	})
+}
+
+// A name that is allowed and leads to a private address is refused there, unless
+// that is allowed, too.
+func TestRebinding(t *testing.T) {
+	asUsers(t, func(t *testing.T, l *lab, u user) {
+		const inner = "10.66.0.1"
+		sh(t, "ip -n "+filepath.Base(l.path)+" addr add "+inner+"/32 dev lo")
+		l.serve(inner+":80", func(*net.TCPConn) {})
+		server := net.JoinHostPort(server4, "5300")
+		l.answer(server, func(query []byte) []byte { return answerWith(query, netip.MustParseAddr(inner)) })
+		for _, c := range []struct {
+			flags []string
+			want  string
+		}{
+			{nil, "ok"},
+			{[]string{"--allow", "rebind.test:80"}, "EHOSTUNREACH"},
+			{[]string{"--allow", "rebind.test:80", "--allow", inner}, "ok"},
+			{[]string{"--allow", "rebind.test:80", "--private-names"}, "ok"},
+			{[]string{"--allow", "rebind.test:80", "--private-names", "--deny", "private"}, "EHOSTUNREACH"},
+		} {
+			r := l.run(u, append([]string{"--dns", server, "--audit", "-"}, c.flags...), "netnsd-client", "dial", "tcp4", "rebind.test:80")
+			if r.stdout != c.want+"\n" {
+				t.Errorf("%v: %q, want %s\n%s", c.flags, r.stdout, c.want, r.stderr)
+			}
+			if len(c.flags) == 2 && !strings.Contains(r.stderr, `"rule":"rebind: deny, to allow rebind.test:80"`) {
+				t.Errorf("the audit does not say why:\n%s", r.stderr)
 			}
 		}
 	})

@@ -37,6 +37,10 @@
 //     (OpSNI), that name must match the same rule: what the name service gave for
 //     one name is no way to another at the same address. One that does not say is
 //     not allowed by name. A rule that denies the server name denies.
+//   - A rule that allows by name does not allow an address of the groups private,
+//     loopback, linklocal and metadata, unless the policy says rebind: allow: whoever
+//     owns the name would say where in the host's own network a program gets
+//     (rebinding). Allow the address instead, if it is meant.
 //   - A rule by name does not match UDP port 443 unless it says udp: what QUIC asks
 //     for is encrypted, and programs go on with TCP. Those that say it trust the
 //     address.
@@ -77,6 +81,7 @@
 //	on_failure: closed       # or open: what a panic in the layer means
 //	listen: allow            # or deny
 //	ech: allow               # or deny
+//	rebind: deny             # or allow
 //	rules:
 //	  - allow: ["example.com:443", "*.example.com"]
 //	    note: web

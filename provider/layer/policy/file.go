@@ -205,6 +205,7 @@ func (r *reader) policy(root ast.Node) (c Config, err error) {
 		},
 		"listen": func(n ast.Node) error { return r.action(n, &c.Listen) },
 		"ech":    func(n ast.Node) error { return r.action(n, &c.ECH) },
+		"rebind": func(n ast.Node) error { return r.action(n, &c.Rebind) },
 		"rules": func(n ast.Node) error {
 			return r.each(n, "rules", func(n ast.Node) error {
 				rules, err := r.rule(n)

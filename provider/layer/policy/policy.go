@@ -51,6 +51,7 @@ type Config struct {
 	OnFailure provider.OnFailure // default FailClosed
 	Listen    provider.Action    // Allow or Deny; default Allow
 	ECH       provider.Action    // of an encrypted ClientHello; default Allow, by its outer name
+	Rebind    provider.Action    // of a private address under a name that is allowed; default Deny
 	Rules     []Rule
 	Pos       string // where Default is written
 }
@@ -63,10 +64,11 @@ type Policy struct {
 	listen, ech provider.Verdict
 }
 
-// rule is a Rule with its verdict made ready.
+// rule is a Rule with its verdicts made ready: rebound is that of one that allows,
+// about an address that its name should not have.
 type rule struct {
-	expr    Expr
-	verdict provider.Verdict
+	expr             Expr
+	verdict, rebound provider.Verdict
 }
 
 // New makes a policy. It refuses rules without action or expression.
@@ -110,7 +112,7 @@ func (p *Policy) add(r Rule) error {
 	if how == AsUsual {
 		how = p.cfg.DenyWith
 	}
-	made := rule{r.Expr, verdict(r.Action, how, text, r.Pos)}
+	made := rule{r.Expr, verdict(r.Action, how, text, r.Pos), verdict(provider.Deny, how, "rebind: deny, to "+text, r.Pos)}
 	switch r.Action {
 	case provider.Allow:
 		p.allow = append(p.allow, made)
@@ -158,13 +160,39 @@ func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
 			return p.deny[i].verdict
 		}
 	}
+	var rebound *rule
 	for i := range p.allow {
-		if p.allow[i].expr.allows(&q) {
-			return p.allow[i].verdict
+		r := &p.allow[i]
+		switch {
+		case r.expr.allows(&q):
+			return r.verdict
+		case rebound == nil && r.expr.allowsByName(&q):
+			if p.cfg.Rebind == provider.Allow || !inner(&q) {
+				return r.verdict
+			}
+			rebound = r // another rule may allow the address
 		}
+	}
+	if rebound != nil {
+		return rebound.rebound
 	}
 	return p.rest
 }
+
+// inner reports an address that a name of the outside should not have: who owns
+// the name would lead the program to a neighbour of the host's.
+func inner(q *question) bool {
+	for _, g := range innerGroups {
+		for _, net := range g.where {
+			if net.Contains(q.addr) || q.nat64.IsValid() && net.Contains(q.nat64) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var innerGroups = []*group{groupNamed("private"), groupNamed("loopback"), groupNamed("linklocal"), groupNamed("metadata")}
 
 // ByName reports whether a rule is about a name: then the chain needs a layer that
 // reads the ClientHello (provider/layer/sni).
@@ -236,7 +264,12 @@ func (x *Expr) allows(q *question) bool {
 	if q.lookup {
 		return q.named(&x.host)
 	}
-	return x.service(q) && (x.host.has(q.addr) || q.agreed(&x.host) && (!q.quic() || x.proto == udp))
+	return x.service(q) && x.host.has(q.addr)
+}
+
+// allowsByName is allows by what the address is called.
+func (x *Expr) allowsByName(q *question) bool {
+	return !q.lookup && x.service(q) && q.agreed(&x.host) && (!q.quic() || x.proto == udp)
 }
 
 // denies: a lookup only by a rule that leaves nothing of the name.

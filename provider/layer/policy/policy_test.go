@@ -166,6 +166,34 @@ func TestServerName(t *testing.T) {
 	}
 }
 
+func TestRebind(t *testing.T) {
+	for _, c := range []struct {
+		policy, facts string
+		want          provider.Action
+		rule          string
+	}{
+		{"rules: [{allow: a.example}]", "tcp 192.0.2.1:443 a.example", provider.Allow, "allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp 10.0.0.1:443 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp [fd00::1]:443 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: '*.example'}]", "tcp 169.254.169.254:80 a.example", provider.Deny, "rebind: deny, to allow *.example"},
+		{"rules: [{allow: a.example}]", "tcp 127.0.0.1:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp [64:ff9b::10.0.0.1]:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: 'a.example:443'}]", "tcp 10.0.0.1:80 a.example", provider.Deny, "default: deny"},
+		{"rules: [{allow: a.example}]", "tcp 10.0.0.1:443 b.example", provider.Deny, "default: deny"},
+		{"rules: [{allow: a.example}, {allow: 10.0.0.0/24}]", "tcp 10.0.0.1:443 a.example", provider.Allow, "allow 10.0.0.0/24"},
+		{"rules: [{allow: '*'}]", "tcp 10.0.0.1:443 a.example", provider.Allow, "allow *"},
+		{"rebind: allow\nrules: [{allow: a.example}]", "tcp 10.0.0.1:443 a.example", provider.Allow, "allow a.example"},
+	} {
+		p, err := policy.Parse("p.yaml", []byte("version: 1\n"+c.policy))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := p.Decide(to(t, c.facts), provider.OpConnect); v.Action != c.want || v.Rule != c.rule {
+			t.Errorf("%s, %s: %v", c.policy, c.facts, v)
+		}
+	}
+}
+
 func TestECH(t *testing.T) {
 	for text, want := range map[string]provider.Action{
 		"version: 1\nrules: [{allow: example.com}]":             provider.Allow,

@@ -36,6 +36,11 @@ func session(t *testing.T, c sni.Config, allow ...string) *sockets.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own := rules.Config()
+	own.Rebind = provider.Allow // the servers are on the loopback
+	if rules, err = policy.New(own); err != nil {
+		t.Fatal(err)
+	}
 	h, err := host.New(host.Config{})
 	if err != nil {
 		t.Skip(err) // no host base on this system

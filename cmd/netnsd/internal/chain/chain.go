@@ -22,10 +22,12 @@ const (
 
 // Config is what a user says about the chain.
 type Config struct {
-	Allow, Deny []string  // --allow, --deny
-	Policy      string    // --policy: a file
-	Audit       string    // --audit: a file, - is AuditTo, "" is none
-	AuditTo     io.Writer // default os.Stderr
+	Allow, Deny []string // --allow, --deny
+	Policy      string   // --policy: a file
+	// PrivateNames lets names that are allowed stand for private addresses.
+	PrivateNames bool
+	Audit        string    // --audit: a file, - is AuditTo, "" is none
+	AuditTo      io.Writer // default os.Stderr
 	// HostLoopback lets the program reach the host's loopback, under the gateway's
 	// addresses.
 	HostLoopback bool

@@ -45,6 +45,11 @@ func (c Config) layers() ([]named, error) {
 // HostLoopback opens it.
 func (c Config) Rules() (*policy.Policy, error) {
 	p, err := c.given()
+	if err == nil && c.PrivateNames {
+		own := p.Config()
+		own.Rebind = provider.Allow
+		p, err = policy.New(own)
+	}
 	if err != nil || c.HostLoopback {
 		return p, err
 	}

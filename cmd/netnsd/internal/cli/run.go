@@ -87,6 +87,7 @@ func ruleFlags(f *pflag.FlagSet, c *chain.Config) {
 	f.StringArrayVar(&c.Allow, "allow", nil, "allow what `EXPR` names, and deny all else")
 	f.StringArrayVar(&c.Deny, "deny", nil, "deny what `EXPR` names")
 	f.StringVar(&c.Policy, "policy", "", "take the rules of `FILE`, and deny all else")
+	f.BoolVar(&c.PrivateNames, "private-names", false, "let a name that is allowed lead to private addresses, too")
 }
 
 // given refuses a flag that was given and is empty, as an unset variable of a
