@@ -47,6 +47,9 @@
 //   - names. A rule by name stands on what our name service has answered; see package
 //     provider/layer/policy.
 //
+// What holds is in the start record of an audit, and what cannot be had (a kernel
+// without seccomp filters) is said; with --strict nothing runs then.
+//
 // Without rules (no --allow, --deny, --policy) the network is still its own, but what
 // is said above to need rules is not done: such a run watches, it does not confine.
 //

@@ -80,6 +80,15 @@ func (l *Layer) Witness(f provider.Facts, op provider.Op, v provider.Verdict) {
 	if v.Denied() {
 		r.Error = v.Errno.Name()
 	}
+	l.note(r)
+}
+
+// Start writes down that a program is about to run on attachment, and what holds it.
+func (l *Layer) Start(attachment string, argv []string, held []Held) {
+	l.note(Record{Event: "start", Attachment: attachment, Argv: argv, Held: held})
+}
+
+func (l *Layer) note(r Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.open) == 0 {

@@ -11,6 +11,7 @@
 //
 // # Events
 //
+//	start     a program is about to run: argv, and what holds it
 //	open      a socket was made by WSPSocket
 //	connect   WSPConnect was called; error is what it returned at once
 //	listen    WSPListen was called

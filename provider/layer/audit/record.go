@@ -34,8 +34,19 @@ type Record struct {
 	Error   string   `json:"error,omitempty"`   // a code's name, such as WSAECONNREFUSED
 	Reason  string   `json:"reason,omitempty"`  // of close: why
 
+	Argv []string `json:"argv,omitempty"` // of start: the program
+	Held []Held   `json:"held,omitempty"` // of start: what keeps it from the ways around its network
+
 	*Totals        // of close
 	Dropped uint64 `json:"dropped,omitempty"` // of dropped: lines that are missing
+}
+
+// Held is a way around the network, and what is done about it.
+type Held struct {
+	Against string   `json:"against"`
+	By      string   `json:"by"`
+	Objects []string `json:"objects,omitempty"` // what is hidden, or kept all the same
+	Missing string   `json:"missing,omitempty"` // why nothing is done
 }
 
 // Totals are of a socket's whole life.

@@ -10,6 +10,7 @@ import (
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/host"
+	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/sockets"
 )
 
@@ -39,6 +40,7 @@ func (c Config) Restricts() bool { return len(c.Allow) > 0 || len(c.Deny) > 0 ||
 // A Chain is a catalog with one chain, over everything that the host can open.
 type Chain struct {
 	Catalog *provider.Catalog
+	Audit   *audit.Layer // nil if there is none
 	host    *host.Host
 }
 
@@ -51,7 +53,7 @@ type Chain struct {
 //
 // The chain is mandatory: no socket is made around it.
 func New(c Config) (*Chain, error) {
-	layers, err := c.layers()
+	layers, a, err := c.layers()
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func New(c Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Chain{Catalog: new(provider.Catalog), host: h}
+	k := &Chain{Catalog: new(provider.Catalog), Audit: a, host: h}
 	if err := k.install(layers); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

@@ -19,17 +19,16 @@ type named struct {
 	layer provider.Layer
 }
 
-// layers are the chain's, from the application down.
-func (c Config) layers() ([]named, error) {
+// layers are the chain's, from the application down; a is the audit among them.
+func (c Config) layers() (all []named, a *audit.Layer, err error) {
 	rules, err := c.Rules()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []named
 	if c.Audit != "" {
-		a := audit.New(audit.Config{Path: c.Audit, Output: c.AuditTo})
+		a = audit.New(audit.Config{Path: c.Audit, Output: c.AuditTo})
 		if err := a.Check(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, named{"audit", a})
 	}
@@ -37,7 +36,7 @@ func (c Config) layers() ([]named, error) {
 	if rules.ByName() {
 		all = append(all, named{"sni", sni.Layer(sni.Config{})})
 	}
-	return all, nil
+	return all, a, nil
 }
 
 // Rules are what the flags and the file say. Without either, everything is

@@ -27,12 +27,19 @@ func trial() []Check {
 	for _, w := range setup.Warnings {
 		all = append(all, Check{Name: "trial", State: Warn, Detail: w})
 	}
+	for _, m := range setup.Means {
+		c := Check{Name: "holds", State: OK, Detail: m.String()}
+		if m.Missing != "" {
+			c.State, c.Fix = Warn, "`netnsd run --strict` does not run without it"
+		}
+		all = append(all, c)
+	}
 	return append(all, offloads(device))
 }
 
 func try() (opener.Setup, *tun.Device, error) {
 	child, err := opener.Start(opener.Request{
-		Program: "/nonexistent", Device: "tun0", MTU: 1500,
+		Program: "/nonexistent", Device: "tun0", MTU: 1500, Confine: true,
 		Addrs:    []netip.Prefix{netip.MustParsePrefix("10.0.2.100/24"), netip.MustParsePrefix("fd00::64/64")},
 		Gateways: []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("fd00::2")},
 	}, []string{"trial"})

@@ -64,10 +64,11 @@ func (r *Request) become(ctl int, argv []string) error {
 // open sets everything up and hands the device over. The opener's own copy of
 // the descriptor is closed: the device is the data plane's.
 func (r *Request) open(ctl int) error {
-	if err := r.mount(); err != nil {
+	hidden, err := r.mount()
+	if err != nil {
 		return err
 	}
-	var s Setup
+	s := Setup{Means: r.means(hidden)}
 	device, err := r.link(&s)
 	if err != nil {
 		return err

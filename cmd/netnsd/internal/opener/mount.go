@@ -20,26 +20,29 @@ const stage = "/tmp"
 const resolvConf = "/etc/resolv.conf"
 
 // mount gives the program its resolv.conf and hides sockets of the host. All of
-// it is in a mount namespace of its own.
-func (r *Request) mount() error {
+// it is in a mount namespace of its own. Hidden is what was hidden.
+func (r *Request) mount() (hidden []string, err error) {
 	// Slave: what is mounted here does not come to the host, what the host mounts later comes here.
 	if err := mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
-		return failure("mount namespace", err)
+		return nil, failure("mount namespace", err)
 	}
 	if err := mount("netnsd", stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=1m"); err != nil {
-		return failure("mount namespace", err)
+		return nil, failure("mount namespace", err)
 	}
-	err := r.files()
+	err = r.files()
 	// Detached: what was bound from it lives on.
 	if gone := unix.Unmount(stage, unix.MNT_DETACH); gone != nil && err == nil {
 		err = failure("mount namespace", &fs.PathError{Op: "unmount", Path: stage, Err: gone})
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return r.hide() // now, as there are sockets in the stage's place
 }
 
 func (r *Request) files() error {
-	own, empty := filepath.Join(stage, "resolv.conf"), filepath.Join(stage, "empty")
-	if err := errors.Join(os.WriteFile(own, []byte(r.ResolvConf), 0o644), os.WriteFile(empty, nil, 0o444)); err != nil {
+	own := filepath.Join(stage, "resolv.conf")
+	if err := os.WriteFile(own, []byte(r.ResolvConf), 0o644); err != nil {
 		return failure(resolvConf, err)
 	}
 	if _, err := os.Stat(resolvConf); errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +53,7 @@ func (r *Request) files() error {
 	if err := bind(own, resolvConf); err != nil {
 		return failure(resolvConf, err)
 	}
-	return r.hide(empty)
+	return nil
 }
 
 // coverEtc makes a place to bind to where the host has no /etc/resolv.conf, or

@@ -52,6 +52,8 @@ type Request struct {
 // Setup is the opener's answer.
 type Setup struct {
 	Addrs []netip.Prefix // those of the request that the kernel took
+	// Means are what keeps the program from the ways around its network.
+	Means []Mean
 	// Warnings are what could not be had and is not needed for the chain to hold:
 	// IPv6 where the kernel has none, ping where the sysctl is read-only.
 	Warnings []string

@@ -14,7 +14,7 @@ import (
 )
 
 // Unix sockets with a path are not held by a network namespace. An ordinary file
-// in the place of one makes connect fail (EACCES or ECONNREFUSED). A service that
+// in the place of one makes connect fail (ECONNREFUSED or EACCES). A service that
 // makes its socket anew while the program runs is seen again.
 
 // Resolvers are the sockets by which a program asks a resolver of the host, around
@@ -41,13 +41,13 @@ var Services = []string{
 	"/tmp/tmux-*/*", "/run/screen/S-*/*", "/tmp/.X11-unix/X*", "/run/user/*/wayland-*", "/run/user/*/pulse/native", "/run/user/*/pipewire-*",
 }
 
-// hide puts the file empty in the place of sockets.
-func (r *Request) hide(empty string) error {
+// hide puts a file of ours in the place of sockets; which one does not matter.
+func (r *Request) hide() (hidden []string, err error) {
 	paths := slices.Clone(Resolvers)
 	if r.Confine {
 		bound, err := boundSockets(fmt.Sprintf("/proc/%d/net/unix", r.Parent))
 		if err != nil {
-			return failure("hide sockets", err)
+			return nil, failure("hide sockets", err)
 		}
 		paths = append(paths, bound...)
 		paths = append(paths, Present()...)
@@ -57,11 +57,12 @@ func (r *Request) hide(empty string) error {
 		if slices.Contains(r.KeepSockets, path) || !isSocket(path) {
 			continue
 		}
-		if err := bind(empty, path); err != nil {
-			return failure("hide "+path, err)
+		if err := bind(resolvConf, path); err != nil {
+			return nil, failure("hide "+path, err)
 		}
+		hidden = append(hidden, path)
 	}
-	return nil
+	return hidden, nil
 }
 
 // isSocket is false for what the program cannot see either.

@@ -18,6 +18,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/doctor"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
+	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	// sockets that it sees although there are rules.
 	KeepFDs     []int
 	KeepSockets []string
+	// Strict refuses to run where something that holds the program cannot be had.
+	Strict bool
 	// Argv is the program and its arguments.
 	Argv []string
 	// Log must not be nil.
@@ -95,7 +98,7 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 		Program: file, Device: deviceName, MTU: cfg.MTU,
 		Addrs: n.program, Gateways: n.gateway, ResolvConf: resolvConf,
 		KeepFDs: cfg.above(), Confine: cfg.Chain.Restricts(), KeepSockets: cfg.KeepSockets,
-	})
+	}, cfg.Strict)
 }
 
 // prepare completes cfg and lays the network out.
@@ -120,7 +123,7 @@ func prepare(cfg *Config) (n network, resolvConf string, err error) {
 }
 
 // run starts the program on the plane and waits for its end.
-func (p *plane) run(ctx context.Context, argv []string, r opener.Request) (status int, err error) {
+func (p *plane) run(ctx context.Context, argv []string, r opener.Request, strict bool) (status int, err error) {
 	j := newJob()
 	killed := false
 	defer func() { j.close(killed) }()
@@ -130,7 +133,7 @@ func (p *plane) run(ctx context.Context, argv []string, r opener.Request) (statu
 	}
 	defer child.Close()
 	j.relay(child)
-	if status, err := p.start(child, r.MTU); err != nil {
+	if status, err := p.start(child, argv, r, strict); err != nil {
 		return status, err
 	}
 	unwatch := p.watch(child)
@@ -150,7 +153,7 @@ func (p *plane) run(ctx context.Context, argv []string, r opener.Request) (statu
 }
 
 // start lets the program run when its network does.
-func (p *plane) start(child *opener.Child, mtu int) (int, error) {
+func (p *plane) start(child *opener.Child, argv []string, r opener.Request, strict bool) (int, error) {
 	setup, fd, err := child.Setup()
 	if errors.Is(err, io.EOF) { // by the user's ^C, or by the kernel
 		end, err := child.Wait()
@@ -165,13 +168,36 @@ func (p *plane) start(child *opener.Child, mtu int) (int, error) {
 	for _, w := range setup.Warnings {
 		p.log.Warn(w)
 	}
-	if err := p.adopt(fd, mtu); err != nil {
+	if err := p.adopt(fd, r.MTU); err != nil {
+		return ExitOurs, err
+	}
+	if err := p.held(setup.Means, argv, strict); err != nil {
 		return ExitOurs, err
 	}
 	if err := child.Exec(); err != nil {
 		return execStatus(err), err
 	}
 	return 0, nil
+}
+
+// held writes down what holds the program, and complains of what does not.
+func (p *plane) held(means []opener.Mean, argv []string, strict bool) error {
+	var held []audit.Held
+	for _, m := range means {
+		p.log.Debug("held", "mean", m.String())
+		held = append(held, audit.Held(m))
+		switch {
+		case m.Missing == "":
+		case strict:
+			return fmt.Errorf("--strict: nothing holds %s: %s", m.Against, m.Missing)
+		default:
+			p.log.Warn("nothing holds "+m.Against, "why", m.Missing)
+		}
+	}
+	if p.chain.Audit != nil {
+		p.chain.Audit.Start(chain.Attachment, argv, held)
+	}
+	return nil
 }
 
 // watch ends the program when its device is gone: a run without network is not

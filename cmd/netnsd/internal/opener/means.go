@@ -1,0 +1,87 @@
+//go:build linux
+
+package opener
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Mean is what keeps the program from one way around its network.
+type Mean struct {
+	Against string   `json:"against"`
+	By      string   `json:"by"`
+	Objects []string `json:"objects,omitempty"` // what is hidden, or kept all the same
+	Missing string   `json:"missing,omitempty"` // why it is not there: the way is open
+}
+
+func (m Mean) String() string {
+	s := m.Against + ": " + m.By
+	if len(m.Objects) > 0 {
+		s += " (" + strings.Join(m.Objects, ", ") + ")"
+	}
+	if m.Missing != "" {
+		s += ": MISSING: " + m.Missing
+	}
+	return s
+}
+
+// maxObjects are named in a Mean; a desktop has hundreds of sockets.
+const maxObjects = 100
+
+// means are those of r, when hidden has been hidden.
+func (r *Request) means(hidden []string) []Mean {
+	filter := missingFilter()
+	all := []Mean{
+		{Against: "sockets of the internet, netlink, abstract unix sockets", By: "network namespace"},
+		{Against: "raw and packet sockets, routes, other namespaces", By: "no capability, no_new_privs"},
+		{Against: "vsock, qipcrtr, typing into the terminal", By: "seccomp filter", Missing: filter},
+		{Against: "inherited descriptors", By: "closed", Objects: r.kept()},
+	}
+	if !r.Confine {
+		return append(all, Mean{Against: "unix sockets of the host", By: "hidden, resolvers alone: there are no rules", Objects: few(hidden)})
+	}
+	return append(all,
+		Mean{Against: "io_uring, socketcall", By: "seccomp filter", Missing: filter},
+		Mean{Against: "unix sockets of the host", By: "hidden", Objects: append(few(hidden), r.seen()...)})
+}
+
+func (r *Request) kept() (all []string) {
+	for _, fd := range r.KeepFDs {
+		all = append(all, fmt.Sprintf("but %d", fd))
+	}
+	return all
+}
+
+func (r *Request) seen() (all []string) {
+	for _, path := range r.KeepSockets {
+		all = append(all, "but not "+path)
+	}
+	return all
+}
+
+func few(all []string) []string {
+	if n := len(all) - maxObjects; n > 0 {
+		return append(all[:maxObjects:maxObjects], fmt.Sprintf("and %d more", n))
+	}
+	return all
+}
+
+// missingFilter says why there can be no filter here, "" if there can.
+func missingFilter() string {
+	if abis[runtime.GOARCH] == nil {
+		return "no filter is written for " + runtime.GOARCH
+	}
+	const getActionAvail = 2 // SECCOMP_GET_ACTION_AVAIL, Linux 4.14
+	action := uint32(unix.SECCOMP_RET_ERRNO)
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, getActionAvail, 0, uintptr(unsafe.Pointer(&action)))
+	if errors.Is(errno, unix.ENOSYS) || errors.Is(errno, unix.EINVAL) || errors.Is(errno, unix.EOPNOTSUPP) {
+		return "the kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)"
+	}
+	return ""
+}
