@@ -46,10 +46,10 @@ func (g guard) caught(op string, s *Socket, e *wsa.Errno) {
 func (g guard) report(op string, s *Socket, value any) {
 	g.chain.panics.Add(1)
 	r := &Panic{Layer: g.layer, Op: op, Socket: s, Value: value, Stack: debug.Stack()}
-	g.chain.host.Panicked(r) // first: who sees the failure can read why
 	if s != nil {
-		s.Fail(wsa.ECONNABORTED, r.Error())
+		defer s.Fail(wsa.ECONNABORTED, r.Error()) // then: who sees the failure can read why
 	}
+	g.chain.host.Panicked(r)
 }
 
 // guarded wraps the entries that a layer replaced; nil entries stay nil. below

@@ -126,6 +126,9 @@ func (d *delayedACKs) holds(pkt *tcpstack.PacketBuffer) bool {
 			s.vain = 0
 		}
 	}
+	if !ack {
+		s.may = false // it carries the ACK: a later one says something else
+	}
 	if !ack || !s.may || tcp.AckNumber() != s.due {
 		return false
 	}
@@ -177,7 +180,7 @@ func (d *delayedACKs) expire() {
 	d.mu.Lock()
 	d.armed = false
 	look := d.listed
-	d.listed = d.spare[:0]
+	d.listed, d.spare = d.spare[:0], nil // the next expire may run before this one ends
 	d.mu.Unlock()
 	now := d.link.stack.tcpip.Clock().NowMonotonic()
 	for _, i := range look {
