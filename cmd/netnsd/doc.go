@@ -22,16 +22,19 @@
 //	raw and packet sockets, its device,   no capability, none to be had: no_new_privs, securebits, an empty
 //	routes, another namespace             bounding set but for three that files may name (EPERM)
 //	AF_VSOCK, AF_QIPCRTR                  a seccomp filter (EAFNOSUPPORT): no namespace holds them
-//	io_uring, socketcall(2)               the filter does not see into them: with rules there are none (ENOSYS)
+//	io_uring, socketcall(2), clone3(2)    the filter does not see into them: with rules there are none (ENOSYS)
+//	a user namespace, to mount what is    with rules the filter (EPERM): sandboxes inside, of browsers or
+//	hidden once more                      bubblewrap, have to be told to do without
 //	descriptors above 2                   closed, but those of --keep-fd
-//	a socket as stdin, stdout, stderr     with rules run refuses to start, unless --keep-fd names it; one end
-//	                                      of a nameless pair is a pipe
+//	a socket as stdin, stdout, stderr,    with rules run refuses to start, unless --keep-fd names it; one end
+//	or a directory                        of a nameless pair is a pipe
 //	a resolver of the host                resolv.conf is ours, the sockets of nscd, resolved and avahi are hidden
-//	a bus, a service or container         with rules every unix socket that has a path when run starts is
-//	manager, an agent, a terminal server  hidden, but those of --keep-socket
+//	a bus, a service or container         with rules the unix sockets that are there when run starts are hidden,
+//	manager, an agent, a terminal server  but those of --keep-socket: what the kernel's list has by its path or
+//	                                      beside it, and what is below /run, /tmp, /var/tmp, /dev/shm
 //	to be or to steer a process outside   other capabilities or another user namespace (ptrace: EPERM)
 //	to type into its terminal             the filter (TIOCSTI, TIOCLINUX: EPERM)
-//	the kernel's settings, as root        /proc/sys and its like are read-only
+//	the kernel's settings, as root        /proc/sys and its like are read-only, in every proc and sysfs
 //	to outlive us                         it is killed with us; what it leaves running has no carrier
 //
 // Not held, as no network namespace or filter could:
@@ -42,6 +45,10 @@
 //   - an accomplice outside who shares a file, a FIFO or memory with it, hands it
 //     descriptors through a socket that was kept, or makes a socket where there was
 //     none when run started.
+//   - unix sockets elsewhere than said above that are not where the kernel believes
+//     them: bound by a relative path, moved to another folder, seen through a second
+//     mount of the same folder, or of a service in another network namespace. Linux
+//     has nothing yet that asks for a right to connect to a path.
 //   - devices that the user may open and that lead out, such as a modem.
 //   - netnsd itself may be signalled by it; then its network ends.
 //   - names. A rule by name stands on what our name service has answered; see package
@@ -57,5 +64,6 @@
 // in the process of netnsd, which runs as the user. Against the user who runs
 // netnsd there is nothing to hold.
 //
-// testdata/script/run/escape.txtar has each line of the table as a test.
+// testdata/script/run/escape.txtar tries what is new here; inside.txtar, and the tests
+// TestWaysOut, TestKilled and those of internal/opener the rest.
 package main

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -25,16 +24,19 @@ func Main(argv []string) int {
 	// properties of the thread that calls execve.
 	runtime.LockOSThread()
 	var r Request
-	ctl, err := strconv.Atoi(os.Getenv(ctlEnv))
+	var ctl, list int
+	_, err := fmt.Sscanf(os.Getenv(fdsEnv), "%d,%d", &ctl, &list)
 	if err == nil {
 		unix.CloseOnExec(ctl)
+		unix.CloseOnExec(list)
 		_, err = receive(ctl, &r)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "netnsd: this is the inner half of `netnsd run`, which starts it: %v\n", err)
 		return ExitStatus
 	}
-	os.Unsetenv(ctlEnv)
+	os.Unsetenv(fdsEnv)
+	r.sockets = os.NewFile(uintptr(list), "list of unix sockets")
 	err = r.become(ctl, argv)
 	var e *Error
 	if !errors.As(err, &e) {

@@ -47,7 +47,7 @@ func (r *Request) means(hidden []string) []Mean {
 		return append(all, Mean{Against: "unix sockets of the host", By: "hidden, resolvers alone: there are no rules", Objects: few(hidden)})
 	}
 	return append(all,
-		Mean{Against: "io_uring, socketcall", By: "seccomp filter", Missing: filter},
+		Mean{Against: "user namespaces, io_uring, socketcall", By: "seccomp filter", Missing: filter},
 		Mean{Against: "unix sockets of the host", By: "hidden", Objects: append(few(hidden), r.seen()...)})
 }
 

@@ -79,28 +79,6 @@ func coverEtc() error {
 	return nil
 }
 
-// settings are files by which uid 0 changes the machine, and can have a program
-// of its choice run outside with every right (core_pattern, uevent_helper,
-// sysrq): the kernel asks for the uid there, not for a capability.
-var settings = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/sys"}
-
-// protect makes them read-only for root's child. Another user's has no right to
-// write there as it is.
-func protect() error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	for _, path := range settings {
-		if _, err := os.Lstat(path); err != nil {
-			continue
-		}
-		if err := bind(path, path); err != nil {
-			return failure("protect "+path, err)
-		}
-	}
-	return nil
-}
-
 // bind puts file in the place of target, read-only.
 func bind(file, target string) error {
 	if err := mount(file, target, "", unix.MS_BIND, ""); err != nil {

@@ -17,9 +17,10 @@ import (
 // Name is argv[0] of the process that is to become the opener.
 const Name = "netnsd-opener"
 
-// ctlEnv names the descriptor that is the opener's end of the socket pair: the
-// first above 2 that the program does not keep. The program does not see it.
-const ctlEnv = "NETNSD_OPENER_FD"
+// fdsEnv names the opener's own descriptors, the first above 2 that the program does
+// not keep: its end of the socket pair, and the list of the unix sockets in the data
+// plane's network. The program does not see it.
+const fdsEnv = "NETNSD_OPENER_FDS"
 
 // Request is what the data plane wants the program to find.
 type Request struct {
@@ -42,6 +43,8 @@ type Request struct {
 	// see Services; without it only Resolvers are. There is no io_uring.
 	Confine     bool
 	KeepSockets []string
+
+	sockets *os.File // the opener's: proc_pid_net(5)'s list of unix sockets
 
 	// UserNS is set by Start: whether the opener is in a user namespace of its own.
 	UserNS bool

@@ -3,7 +3,7 @@
 package opener
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"unsafe"
@@ -14,22 +14,23 @@ import (
 // abi is a way into the kernel: an audit architecture and its numbers. 0 is a
 // call that it does not have.
 type abi struct {
-	arch                               uint32
-	ioctl, socket, socketcall, ioUring uint32
+	arch                                                       uint32
+	ioctl, socket, socketcall, ioUring, unshare, clone, clone3 uint32
 }
 
 // abis are those of the machine that netnsd is built for, the 32-bit ones too; x32
 // shares amd64's architecture.
 var abis = map[string][]abi{
 	"amd64": {
-		{unix.AUDIT_ARCH_X86_64, 16, 41, 0, 425},
-		{unix.AUDIT_ARCH_X86_64, x32Bit | 514, x32Bit | 41, 0, x32Bit | 425},
-		{unix.AUDIT_ARCH_I386, 54, 359, 102, 425},
+		{unix.AUDIT_ARCH_X86_64, 16, 41, 0, 425, 272, 56, 435},
+		{unix.AUDIT_ARCH_X86_64, x32Bit | 514, x32Bit | 41, 0, x32Bit | 425, x32Bit | 272, x32Bit | 56, x32Bit | 435},
+		{unix.AUDIT_ARCH_I386, 54, 359, 102, 425, 310, 120, 435},
 	},
 	"arm64": {
-		{unix.AUDIT_ARCH_AARCH64, 29, 198, 0, 425},
-		{unix.AUDIT_ARCH_ARM, 54, 281, 102, 425},
+		{unix.AUDIT_ARCH_AARCH64, 29, 198, 0, 425, 97, 220, 435},
+		{unix.AUDIT_ARCH_ARM, 54, 281, 102, 425, 337, 120, 435},
 	},
+	"riscv64": {{unix.AUDIT_ARCH_RISCV64, 29, 198, 0, 425, 97, 220, 435}},
 }
 
 const x32Bit = 0x40000000
@@ -38,12 +39,13 @@ const x32Bit = 0x40000000
 // talks to its host by AF_VSOCK, whoever asks.
 var unheld = []uint32{unix.AF_VSOCK, unix.AF_QIPCRTR}
 
-// A denial is a call, any or those with one of some values in an argument, and the
-// errno with which it fails.
+// A denial is a call, any or those with one of some values in an argument, or with
+// one of some bits, and the errno with which it fails.
 type denial struct {
 	nr     uint32
 	arg    uint32
 	values []uint32
+	bits   uint32
 	errno  unix.Errno
 }
 
@@ -55,34 +57,44 @@ type denial struct {
 // anyway.
 //
 // A filter does not see what is asked of the kernel through io_uring, or what
-// socketcall(2) points to: with rules a program has neither, as if the kernel were
-// older. Programs have fallbacks for the first; container engines bar it, too. The
-// second was the way of 32-bit programs until Linux 4.3, and is Go's on 386.
+// socketcall(2) and clone3(2) point to: with rules a program has none of them, as
+// if the kernel were older. Programs have fallbacks for the first and the last, and
+// container engines bar them, too. The second was the way of 32-bit programs until
+// Linux 4.3, and is Go's on 386.
+//
+// In a user namespace of its own a program can mount: a second view of a directory,
+// without the covers that are on the first. So with rules it gets none (EPERM);
+// sandboxes inside, as browsers' and bubblewrap's, have to be told to do without.
 func (a abi) denials(confined bool) []denial {
 	all := []denial{
-		{a.ioctl, 1, []uint32{unix.TIOCSTI, unix.TIOCLINUX}, unix.EPERM},
-		{a.socket, 0, unheld, unix.EAFNOSUPPORT},
+		{nr: a.ioctl, arg: 1, values: []uint32{unix.TIOCSTI, unix.TIOCLINUX}, errno: unix.EPERM},
+		{nr: a.socket, values: unheld, errno: unix.EAFNOSUPPORT},
 	}
 	if confined {
 		const sysSocket = 1 // linux/net.h
-		all = append(all, denial{a.socketcall, 0, []uint32{sysSocket}, unix.ENOSYS}, denial{nr: a.ioUring, errno: unix.ENOSYS})
+		all = append(all,
+			denial{nr: a.socketcall, values: []uint32{sysSocket}, errno: unix.ENOSYS},
+			denial{nr: a.ioUring, errno: unix.ENOSYS},
+			denial{nr: a.unshare, bits: unix.CLONE_NEWUSER, errno: unix.EPERM},
+			denial{nr: a.clone, bits: unix.CLONE_NEWUSER, errno: unix.EPERM},
+			denial{nr: a.clone3, errno: unix.ENOSYS})
 	}
 	return all
 }
 
 // filter installs them. It needs no_new_privs, and stays with whatever the program
-// starts.
+// starts. Rules that it cannot do its part of are not run under.
 func (r *Request) filter() error {
 	known := abis[runtime.GOARCH]
-	if known == nil {
-		return nil // no numbers are known for this machine
+	if why := missingFilter(); why != "" {
+		if r.Confine {
+			return fmt.Errorf("%s, and rules need them: %w", why, unix.ENOSYS)
+		}
+		return nil
 	}
 	filter := compile(known, r.Confine)
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
-	if errors.Is(errno, unix.ENOSYS) || errors.Is(errno, unix.EINVAL) {
-		return nil // a kernel without seccomp filters
-	}
 	if errno != 0 {
 		return os.NewSyscallError("seccomp", errno)
 	}
@@ -116,7 +128,10 @@ func compile(known []abi, confined bool) []unix.SockFilter {
 
 func (d denial) compile() []unix.SockFilter {
 	refuse := answer(unix.SECCOMP_RET_ERRNO | uint32(d.errno))
-	if len(d.values) == 0 {
+	switch {
+	case d.bits != 0:
+		return []unix.SockFilter{load(dataNr), equal(d.nr, 0, 3), load(dataArgs + 8*d.arg), has(d.bits, 0, 1), refuse}
+	case len(d.values) == 0:
 		return []unix.SockFilter{load(dataNr), equal(d.nr, 0, 1), refuse}
 	}
 	n := len(d.values)
@@ -139,6 +154,11 @@ func load(offset uint32) unix.SockFilter {
 // equal skips so many instructions if the accumulator is k, or is not.
 func equal(k uint32, yes, no int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: uint8(yes), Jf: uint8(no), K: k}
+}
+
+// has is equal for one of the bits k.
+func has(k uint32, yes, no int) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jt: uint8(yes), Jf: uint8(no), K: k}
 }
 
 func answer(k uint32) unix.SockFilter {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,11 +28,10 @@ var Resolvers = []string{
 }
 
 // Services are patterns of sockets by which a program can have others act for it,
-// outside: buses, service and container managers, agents, terminals. With
-// Request.Confine they are hidden, and with them every socket with a path that is
-// bound in the network of the data plane. These are for those that are bound in
-// another, or only while the program runs already (then their directory's glob
-// finds what stands there now).
+// outside: buses, service and container managers, agents, terminals. doctor looks
+// for them. With Request.Confine they are hidden, and with them every socket that is
+// bound in the network of the data plane and is still where its path says, or
+// stands below one of places.
 var Services = []string{
 	"/run/dbus/system_bus_socket", "/run/user/*/bus",
 	"/run/systemd/private", "/run/user/*/systemd/private", "/run/systemd/io.system.*", "/run/systemd/userdb/*",
@@ -45,24 +45,92 @@ var Services = []string{
 func (r *Request) hide() (hidden []string, err error) {
 	paths := slices.Clone(Resolvers)
 	if r.Confine {
-		bound, err := boundSockets(fmt.Sprintf("/proc/%d/net/unix", r.Parent))
+		bound, err := boundSockets(r.sockets)
 		if err != nil {
 			return nil, failure("hide sockets", err)
 		}
-		paths = append(paths, bound...)
-		paths = append(paths, Present()...)
+		found, err := walk(places())
+		if err != nil {
+			return nil, failure("hide sockets", err)
+		}
+		paths = slices.Concat(paths, bound, beside(bound), found, Present())
 	}
-	slices.Sort(paths)
-	for _, path := range slices.Compact(paths) {
-		if slices.Contains(r.KeepSockets, path) || !isSocket(path) {
+	seen := make(map[string]bool)
+	for _, path := range r.KeepSockets {
+		seen[path] = true
+	}
+	for _, path := range paths {
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil || seen[real] || !isSocket(real) {
 			continue
 		}
-		if err := bind(resolvConf, path); err != nil {
-			return nil, failure("hide "+path, err)
+		seen[real] = true
+		switch err := bind(resolvConf, real); {
+		case errors.Is(err, fs.ErrNotExist):
+			continue // gone meanwhile
+		case err != nil:
+			return nil, failure("hide "+real, err)
 		}
-		hidden = append(hidden, path)
+		hidden = append(hidden, real)
 	}
 	return hidden, nil
+}
+
+// beside finds the sockets in the folders of others: many are made under another
+// name and renamed.
+func beside(paths []string) (all []string) {
+	seen := make(map[string]bool)
+	for _, path := range paths {
+		dir := filepath.Dir(path)
+		if seen[dir] {
+			continue
+		}
+		seen[dir] = true
+		entries, _ := os.ReadDir(dir) // what cannot be read is not for the user's eyes
+		for _, e := range entries {
+			if e.Type() == fs.ModeSocket {
+				all = append(all, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return all
+}
+
+// places are where sockets are: those of another network namespace, and those whose
+// path in the list is not where they are any more (renamed, linked, relative).
+func places() []string {
+	all := []string{"/run", "/var/run", "/tmp", "/var/tmp", "/dev/shm"}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		all = append(all, dir)
+	}
+	return all
+}
+
+// mostFiles are looked at in places; a build leaves some 100 000 in /tmp, and takes
+// half a second.
+const mostFiles = 500_000
+
+// walk finds the sockets below places, as far as the user may look.
+func walk(places []string) (all []string, err error) {
+	left := mostFiles
+	for _, place := range places {
+		if real, e := filepath.EvalSymlinks(place); e == nil {
+			place = real
+		}
+		err = errors.Join(err, filepath.WalkDir(place, func(path string, d fs.DirEntry, err error) error {
+			left--
+			switch {
+			case left < 0:
+				return fmt.Errorf("there are more than %d files in %s: remove some, or they could hide a socket", mostFiles, strings.Join(places, ", "))
+			case err != nil:
+				return nil // not for the user's eyes, or gone
+			case d.Type() == fs.ModeSocket:
+				all = append(all, path)
+			}
+			return nil
+		}))
+	}
+	return all, err
 }
 
 // isSocket is false for what the program cannot see either.
@@ -75,7 +143,7 @@ func isSocket(path string) bool {
 func Present() []string {
 	var all []string
 	if agent := os.Getenv("SSH_AUTH_SOCK"); agent != "" {
-		all = append(all, filepath.Clean(agent))
+		all = append(all, agent)
 	}
 	for _, p := range Services {
 		found, _ := filepath.Glob(p) // an error is a pattern of ours that is wrong: TestServices
@@ -86,17 +154,8 @@ func Present() []string {
 
 // boundSockets reads proc_pid_net(5)'s list of unix sockets for those with a path.
 // It may be of another mount namespace; then it is not there, or no socket.
-func boundSockets(list string) ([]string, error) {
-	f, err := os.Open(list)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // a kernel without unix sockets
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var all []string
-	lines := bufio.NewScanner(f)
+func boundSockets(list io.Reader) (all []string, err error) {
+	lines := bufio.NewScanner(list)
 	for lines.Scan() {
 		if path, ok := boundPath(lines.Text()); ok {
 			all = append(all, path)
@@ -122,5 +181,5 @@ func boundPath(line string) (string, bool) {
 		line = line[i:]
 	}
 	path := line[1:]
-	return filepath.Clean(path), strings.HasPrefix(path, "/")
+	return path, strings.HasPrefix(path, "/")
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,16 +34,29 @@ func Start(r Request, argv []string) (*Child, error) {
 		return nil, failure("socketpair", err)
 	}
 	defer unix.Close(pair[1])
+	// Opened here: which network it speaks of is settled by that, and the opener may
+	// not be able to look at us (hidepid).
+	list, err := os.Open("/proc/thread-self/net/unix")
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, failure("list of unix sockets", err)
+	}
+	defer list.Close()
 	c := &Child{pidfd: -1, ctl: pair[0]}
 	// The request waits in the socket for the process that is started next.
 	if err := send(c.ctl, r); err != nil {
 		unix.Close(c.ctl)
 		return nil, failure("request", err)
 	}
-	files, ctl := descriptors(pair[1], r.KeepFDs)
+	attributes, err := c.attributes(r)
+	if err != nil {
+		unix.Close(c.ctl)
+		return nil, failure("clone", err)
+	}
+	files, at := descriptors([]int{pair[1], int(list.Fd())}, r.KeepFDs)
 	// Not os.StartProcess: it would make what is kept blocking, for all who share it.
 	c.PID, _, err = syscall.StartProcess("/proc/self/exe", append([]string{Name}, argv...), &syscall.ProcAttr{
-		Env: append(os.Environ(), fmt.Sprintf("%s=%d", ctlEnv, ctl)), Files: files, Sys: c.attributes(r.UserNS),
+		Env: append(os.Environ(), fmt.Sprintf("%s=%d,%d", fdsEnv, at[0], at[1])), Files: files, Sys: attributes,
 	})
 	if err != nil {
 		unix.Close(c.ctl)
@@ -52,8 +66,8 @@ func Start(r Request, argv []string) (*Child, error) {
 }
 
 // descriptors are the opener's, by number: what it keeps has the number that it
-// has here, ours the first that is free.
-func descriptors(ours int, keep []int) (files []uintptr, ctl int) {
+// has here, ours have the first that are free.
+func descriptors(ours, keep []int) (files []uintptr, at []int) {
 	const none = ^uintptr(0)
 	files = []uintptr{os.Stdin.Fd(), os.Stdout.Fd(), os.Stderr.Fd()}
 	for _, fd := range keep {
@@ -62,21 +76,26 @@ func descriptors(ours int, keep []int) (files []uintptr, ctl int) {
 		}
 		files[fd] = uintptr(fd)
 	}
-	if ctl = slices.Index(files, none); ctl < 0 {
-		ctl = len(files)
-		files = append(files, none)
+	for _, fd := range ours {
+		i := slices.Index(files, none)
+		if i < 0 {
+			i = len(files)
+			files = append(files, none)
+		}
+		files[i] = uintptr(fd)
+		at = append(at, i)
 	}
-	files[ctl] = uintptr(ours)
-	return files, ctl
+	return files, at
 }
 
-func (c *Child) attributes(userNS bool) *syscall.SysProcAttr {
+func (c *Child) attributes(r Request) (*syscall.SysProcAttr, error) {
 	a := &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS,
 		Pdeathsig:  syscall.SIGKILL,
 		PidFD:      &c.pidfd,
 	}
-	if userNS {
+	switch {
+	case r.UserNS:
 		// The same uid and gid inside. execve takes the capabilities of a uid that is
 		// not 0, unless they are ambient. DAC_OVERRIDE is for overlayfs, whose work
 		// directory has mode 0 (coverEtc); here it reaches the user's own files alone.
@@ -84,8 +103,37 @@ func (c *Child) attributes(userNS bool) *syscall.SysProcAttr {
 		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
 		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
 		a.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE}
+	case r.Confine:
+		// All ids as they are: it is there so that root's child may not trace the
+		// processes outside that have no capabilities either (ptrace(2), PTRACE_MODE).
+		var err error
+		a.Cloneflags |= unix.CLONE_NEWUSER
+		a.GidMappingsEnableSetgroups = true
+		if a.UidMappings, err = identity("/proc/self/uid_map"); err != nil {
+			return nil, err
+		}
+		if a.GidMappings, err = identity("/proc/self/gid_map"); err != nil {
+			return nil, err
+		}
 	}
-	return a
+	return a, nil
+}
+
+// identity maps every id that there is to itself. file is user_namespaces(7)'s map
+// of this process: lines of ID, id outside, count.
+func identity(file string) (all []syscall.SysProcIDMap, err error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(b)) {
+		var id, outside, count int
+		if _, err := fmt.Sscan(line, &id, &outside, &count); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		all = append(all, syscall.SysProcIDMap{ContainerID: id, HostID: id, Size: count})
+	}
+	return all, nil
 }
 
 // privileged reports whether namespaces can be had without a user namespace. It

@@ -63,6 +63,11 @@ var families = map[int]string{
 // without a name is none: sshd and Node.js give such in place of pipes, and no
 // more than a pipe can it be connected to anything else.
 func wayOut(fd int) string {
+	var st unix.Stat_t
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err == nil && flags&unix.O_PATH != 0 || unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return "a directory of this host" // what is hidden in it is seen through it
+	}
 	family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil {
 		return "" // ENOTSOCK, or not open at all
