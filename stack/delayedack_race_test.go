@@ -2,9 +2,9 @@ package stack
 
 import (
 	"encoding/binary"
+	"io"
 	"net/netip"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,7 +25,7 @@ func (g *gated) Offloads() uint32                      { return 0 }
 func (g *gated) TAP() bool                             { return false }
 func (g *gated) MTU() int                              { return 1500 }
 func (g *gated) WaitWritable(int, time.Time) error     { return nil }
-func (g *gated) ReadPacket(int, [][]byte) (int, error) { <-g.closed; return 0, syscall.EBADFD }
+func (g *gated) ReadPacket(int, [][]byte) (int, error) { <-g.closed; return 0, io.EOF }
 func (g *gated) Close() error                          { g.once.Do(func() { close(g.closed) }); return nil }
 func (g *gated) WritePacket(_ int, b [][]byte) (int, error) {
 	select {
