@@ -27,7 +27,10 @@ type buffers struct {
 
 	mu            sync.Mutex
 	send, receive int // present bounds per connection; 0: none yet
-	shrunk        time.Time
+	shrunk        tcpip.MonotonicTime
+	again         tcpip.Timer // asks again when shares may rise; nil: none waits
+	closed        bool
+	fires         sync.WaitGroup
 }
 
 // leastShare is what one connection may always hold: a window of 16 KiB, the
@@ -83,8 +86,9 @@ func (s *Stack) shareBuffers(n int) {
 	}
 	send, receive := c.share(n, c.SendBuffer.Max), c.receiveShare(n)
 	if send > b.send || receive > b.receive {
-		if time.Since(b.shrunk) < riseAfter {
-			b.low.Store(int64(n) + 1) // ask again
+		if wait := riseAfter - s.tcpip.Clock().NowMonotonic().Sub(b.shrunk); b.send != 0 && wait > 0 {
+			b.low.Store(int64(n) + 1) // ask again: whoever comes or goes, or the timer
+			s.riseIn(wait)
 			return
 		}
 	}
@@ -97,13 +101,41 @@ func (s *Stack) shareBuffers(n int) {
 			&tcpip.TCPReceiveBufferSizeRangeOption{Min: window.Min, Default: window.Default, Max: window.Max})
 	}
 	if less {
-		b.shrunk = time.Now()
+		b.shrunk = s.tcpip.Clock().NowMonotonic()
 	}
 	if less || n > fewConnections && send < c.SendBuffer.Max {
 		for _, ep := range s.tcpip.RegisteredEndpoints() {
 			shrink(ep, bound.Max, window.Max)
 		}
 	}
+}
+
+// riseIn has shares looked at again, for connections that stay when others have
+// gone. Called with buffers.mu held.
+func (s *Stack) riseIn(wait time.Duration) {
+	b := &s.buffers
+	if b.again != nil || b.closed {
+		return
+	}
+	b.fires.Add(1)
+	b.again = s.tcpip.Clock().AfterFunc(wait, func() {
+		defer b.fires.Done()
+		b.mu.Lock()
+		b.again = nil
+		b.mu.Unlock()
+		s.fitBuffers()
+	})
+}
+
+// close ends the timer, and waits for what it runs.
+func (b *buffers) close() {
+	b.mu.Lock()
+	b.closed = true
+	if b.again != nil && b.again.Stop() {
+		b.fires.Done()
+	}
+	b.mu.Unlock()
+	b.fires.Wait()
 }
 
 // FitBuffers gives a new connection its share at once, before it has offered a

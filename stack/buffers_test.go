@@ -48,6 +48,35 @@ func TestFewConnections(t *testing.T) {
 	}
 }
 
+// TestSharesRise: who stays when others have gone has more, though nobody comes or
+// goes any more.
+func TestSharesRise(t *testing.T) {
+	p := stacktest.NewPair(t, stacktest.PairConfig{})
+	l := listen(t, p.A, netip.AddrPortFrom(stacktest.A4, 80))
+	most := func() int {
+		var r tcpip.TCPReceiveBufferSizeRangeOption
+		p.A.TCPIP().TransportProtocolOption(tcp.ProtocolNumber, &r)
+		return r.Max
+	}
+	var conns []interface{ Close() error }
+	for range 9 {
+		c, err := dial(p.B, netip.AddrPortFrom(stacktest.A4, 80))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c, d)
+	}
+	eventually(t, "less for each of nine", func() bool { return most() <= 4<<20 })
+	for _, c := range conns[2:] {
+		c.Close()
+	}
+	eventually(t, "8 MiB for the one that is left", func() bool { return most() == 8<<20 })
+}
+
 // TestBufferBudget: connections share the budget as they come, and have all of it
 // again when they have gone.
 func TestBufferBudget(t *testing.T) {

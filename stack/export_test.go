@@ -1,6 +1,10 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+)
 
 // RaceEnabled is for the tests from outside.
 const RaceEnabled = raceEnabled
@@ -8,7 +12,7 @@ const RaceEnabled = raceEnabled
 // FitAll shares the buffers out anew, as if the last time were long ago.
 func (s *Stack) FitAll() {
 	s.buffers.mu.Lock()
-	s.buffers.shrunk = time.Time{}
+	s.buffers.shrunk = tcpip.MonotonicTime{}.Add(-time.Hour)
 	s.buffers.mu.Unlock()
 	s.fitBuffers()
 }

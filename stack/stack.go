@@ -121,6 +121,7 @@ func (s *Stack) Close() error {
 	for _, n := range *s.nics.Load() {
 		n.Close()
 	}
+	s.buffers.close()
 	s.tcpip.Close()
 	s.tcpip.Wait()
 	return nil
