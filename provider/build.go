@@ -187,7 +187,7 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 		}
 		return err
 	}
-	s := Storey{ID: entry.Info.CatalogEntryID, Name: entry.Name, Replaces: replaced(&table), Decides: decides}
+	s := Storey{ID: entry.Info.CatalogEntryID, Name: entry.Name, Replaces: replaced(&table), Decides: decides, Observes: r.observe != nil}
 	c.storeys = append([]Storey{s}, c.storeys...)
 	if s.inPath() {
 		c.inPath |= 1 << index
@@ -200,6 +200,9 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	if w, ok := entry.Layer.(Witness); ok {
 		c.witnesses = append([]witness{{w, g}}, c.witnesses...)
 	}
+	if a, ok := entry.Layer.(AnswerWitness); ok {
+		c.listeners = append([]listener{{a, g}}, c.listeners...)
+	}
 	table = g.guarded(table, &below, index)
 	if table.WSPCleanup != nil {
 		table.WSPCleanup = once(table.WSPCleanup)
@@ -208,6 +211,9 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	table.fill(&c.Table)
 	if decides && ask.sends {
 		table.WSPSendTo = (&decider{ask: ask}).sendTo(table.WSPSendTo)
+	}
+	if r.observe != nil && r.Info.MessageOriented() {
+		table.WSPSendTo = g.observed(r.observe, table.WSPSendTo)
 	}
 	c.Table = table
 	return nil

@@ -24,6 +24,7 @@ type Chain struct {
 	inPath    uint32 // by index of place: the storeys that stand in the path of the bytes
 	deciders  []deciding
 	witnesses []witness
+	listeners []listener
 	slots     int
 	host      Host
 	cleanups  []func() wsa.Errno // roof first, the base last; each at most once
@@ -50,6 +51,7 @@ type Storey struct {
 	Name     string
 	Replaces []string // names of ProcTable's fields; all of them for the base
 	Decides  bool
+	Observes bool // it is told of datagrams ([StartupRequest.ObserveSends])
 }
 
 // inPath is Data, or being asked whether there are any.

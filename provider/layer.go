@@ -68,11 +68,21 @@ type StartupRequest struct {
 	started     bool
 	usesSlots   bool
 	changesDest bool
+	observe     func(*Socket, Addr, wsa.Errno) // of ObserveSends
 }
 
 // ChangesDestination states that the layer's WSPConnect may go elsewhere than
 // asked: it must then answer WSPGetPeerName with the peer asked for (law 11).
 func (r *StartupRequest) ChangesDestination() { r.changesDest = true }
+
+// ObserveSends has f told of each datagram that a socket of the chain has sent to
+// an address of its own choice (WSPSendTo): where to, and what came of it. On a
+// stream's chain f is never called.
+//
+// A layer that replaces WSPSendTo to know the destinations stands in the path of
+// the bytes. One that asks here does not, so a gateway's short cut stays open: then
+// f hears of the first datagram to a destination, and not of each that follows.
+func (r *StartupRequest) ObserveSends(f func(s *Socket, to Addr, e wsa.Errno)) { r.observe = f }
 
 // Go runs f on a goroutine of the chain; false if the chain has ended. ctx ends
 // when the chain does, which waits for f. A panic in f is contained and

@@ -53,9 +53,10 @@ func (o *Origin) NamesOf(ip netip.Addr) []string {
 
 // Learned are facts that arrive while a connection lives.
 type Learned struct {
-	SNI  string // server name of the program's ClientHello
-	ALPN string // protocols that it offers, with commas
-	ECH  bool   // the ClientHello has an encrypted one in it: SNI is the outer name
+	Hello bool   // a ClientHello was seen, whatever it says
+	SNI   string // server name of the program's ClientHello
+	ALPN  string // protocols that it offers, with commas
+	ECH   bool   // the ClientHello has an encrypted one in it: SNI is the outer name
 }
 
 type learned struct{ p atomic.Pointer[Learned] }

@@ -181,6 +181,34 @@ func (c *Chain) Witness(f Facts, op Op, v Verdict) {
 	}
 }
 
+// An AnswerWitness is a layer that wants to be told of the lookups that found
+// something: the gateway's name service has an answer, and the program has not got
+// it yet. It must not block.
+type AnswerWitness interface {
+	Answered(Facts)
+}
+
+// Answered tells the chain's answer witnesses that the lookup of f was answered.
+func (c *Chain) Answered(f Facts) {
+	for _, l := range c.listeners {
+		l.tell(f)
+	}
+}
+
+type listener struct {
+	a     AnswerWitness
+	guard guard
+}
+
+func (l listener) tell(f Facts) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.guard.report("Answered", nil, p)
+		}
+	}()
+	l.a.Answered(f)
+}
+
 type witness struct {
 	w     Witness
 	guard guard

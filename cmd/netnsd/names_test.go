@@ -17,11 +17,11 @@ import (
 	"testing"
 )
 
-// hellos serves TLS on port 443 of both addresses and counts the ClientHellos that
+// hellos serves TLS on a port of both addresses and counts the ClientHellos that
 // get there.
-func (l *lab) hellos() *atomic.Int32 {
+func (l *lab) hellos(port int) *atomic.Int32 {
 	var n atomic.Int32
-	for _, addr := range both(443) {
+	for _, addr := range both(port) {
 		s := httptest.NewUnstartedServer(nil)
 		s.Listener.Close()
 		s.Listener = l.listen(addr)
@@ -37,7 +37,7 @@ func (l *lab) hellos() *atomic.Int32 {
 // apart from a real network there; nothing that it says instead leads to another.
 func TestServerNames(t *testing.T) {
 	asUsers(t, func(t *testing.T, l *lab, u user) {
-		seen := l.hellos()
+		seen := l.hellos(443)
 		l.echo(443)
 		dns := l.dns(5300)
 		for _, c := range []struct{ name, client, want string }{

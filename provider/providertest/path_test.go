@@ -1,6 +1,8 @@
 package providertest_test
 
 import (
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/netnsd/netnsd/provider"
@@ -27,6 +29,54 @@ func (teller) Startup(_ *provider.StartupRequest, next *provider.ProcTable) (pro
 	return provider.ProcTable{Ready: next.Ready, Watch: next.Watch}, 0
 }
 
+// observer is told of datagrams.
+type observer struct{ to []provider.Addr }
+
+func (o *observer) Startup(r *provider.StartupRequest, _ *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	r.ObserveSends(func(_ *provider.Socket, to provider.Addr, e wsa.Errno) {
+		if to.Port() == 13 {
+			panic("bomb in the observer")
+		}
+		if e == 0 {
+			o.to = append(o.to, to)
+		}
+	})
+	return provider.ProcTable{}, 0
+}
+
+// Who observes hears of destinations, of those alone that a layer below let
+// through, and its panic is contained.
+func TestObserveSends(t *testing.T) {
+	o := new(observer)
+	deny := &decider{answer: provider.Verdict{Action: provider.Deny, Errno: wsa.EACCES}, on: provider.FailClosed}
+	to := func(port uint16) *provider.Msg {
+		return &provider.Msg{Buffers: [][]byte{{1}}, Addr: provider.AddrFrom(netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port))}
+	}
+	open := providertest.Build(t, new(providertest.Base), wsa.IPPROTO_UDP, o)
+	s := open.Socket(t)
+	open.Chain.Table.WSPSendTo(s, to(7))
+	again := to(9)
+	again.Flags = wsa.MSG_PENDED
+	open.Chain.Table.WSPSendTo(s, again)
+	open.Chain.Table.WSPSendTo(s, &provider.Msg{Buffers: [][]byte{{1}}})
+	if len(o.to) != 1 || o.to[0].Port() != 7 {
+		t.Errorf("told of %v", o.to)
+	}
+	open.Chain.Table.WSPSendTo(s, to(13))
+	if f := s.Failure(); f == nil || !strings.Contains(f.Reason, "bomb in the observer") {
+		t.Errorf("after a panic: %v", f)
+	}
+	open.Chain.Table.WSPCloseSocket(s, provider.CloseAbort)
+
+	closed := providertest.Build(t, new(providertest.Base), wsa.IPPROTO_UDP, o, deny)
+	s = closed.Socket(t)
+	closed.Chain.Table.WSPSendTo(s, to(7))
+	closed.Chain.Table.WSPCloseSocket(s, provider.CloseAbort)
+	if len(o.to) != 1 {
+		t.Errorf("told as sent of what was denied: %v", o.to)
+	}
+}
+
 // The way past the storeys is open when none stands in the path of the bytes,
 // or all that did have stepped aside, each for that socket alone.
 func TestLaw14Direct(t *testing.T) {
@@ -39,6 +89,7 @@ func TestLaw14Direct(t *testing.T) {
 		{"none", nil, true},
 		{"pass-through", []provider.Layer{providertest.PassThrough{}}, true},
 		{"decides", []provider.Layer{allow, providertest.PassThrough{}}, true},
+		{"observes", []provider.Layer{new(observer), allow}, true},
 		{"looks", []provider.Layer{allow, new(looker)}, false},
 		{"answers Ready", []provider.Layer{teller{}}, false},
 	} {

@@ -123,7 +123,8 @@ func (r *resolver) answer(ctx context.Context, query []byte, network string, src
 	}
 	r.g.DNSQueries.Add(1)
 	name := canonical(q.question.Name)
-	if r.decide(name, src, dst).Denied() {
+	l := r.decide(name, src, dst)
+	if l.verdict.Denied() {
 		r.g.DNSDenied.Add(1)
 		return q.failure(dnsmessage.RCodeNameError)
 	}
@@ -133,24 +134,34 @@ func (r *resolver) answer(ctx context.Context, query []byte, network string, src
 		return q.failure(dnsmessage.RCodeServerFailure)
 	}
 	r.learn(answer, name)
+	if found(answer) {
+		l.chain.Answered(l.facts)
+	}
 	return answer
+}
+
+// lookup is what was decided on a name, and by whom.
+type lookup struct {
+	chain   *provider.Chain // nil: there is none, and the lookup is denied
+	facts   provider.Facts
+	verdict provider.Verdict
 }
 
 // decide asks the layers of the chain that a stream of this attachment takes,
 // as what follows a lookup is a connect.
-func (r *resolver) decide(name string, src, dst netip.AddrPort) provider.Verdict {
+func (r *resolver) decide(name string, src, dst netip.AddrPort) lookup {
 	o := r.g.origin(src, dst)
 	o.Destination = provider.Addr{}
 	o.Name = name
 	c, err := r.g.chain(o, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
 	if err != nil {
 		r.g.log.Warn("no chain for a lookup", "name", name, "err", err)
-		return provider.Verdict{Action: provider.Deny, Errno: wsa.EACCES}
+		return lookup{verdict: provider.Verdict{Action: provider.Deny, Errno: wsa.EACCES}}
 	}
 	f := provider.Facts{Origin: o, Names: []string{name}}
 	v := c.Decide(f, provider.OpLookup)
 	c.Witness(f, provider.OpLookup, v)
-	return v
+	return lookup{c, f, v}
 }
 
 // forward asks the upstreams in turn. Our own sockets are system: they enter no chain.

@@ -96,6 +96,13 @@ func (q *dnsQuery) fits(b []byte) bool {
 		canonical(got.Name) == canonical(q.question.Name)
 }
 
+// found reports whether an answer says that the name exists.
+func found(answer []byte) bool {
+	var p dnsmessage.Parser
+	h, err := p.Start(answer)
+	return err == nil && h.RCode == dnsmessage.RCodeSuccess
+}
+
 // addresses are what an answer gives for name: records of its own and of the
 // names that its CNAMEs lead to, in the order in which they stand.
 func addresses(answer []byte, name string) iter.Seq2[netip.Addr, time.Duration] {

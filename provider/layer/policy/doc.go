@@ -88,5 +88,7 @@
 //	  - deny: [metadata, 10.0.0.0/8]
 //	    with: drop
 //
+// [Config.Text] writes one.
+//
 // A policy is immutable and safe for concurrent use.
 package policy

@@ -167,7 +167,7 @@ func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
 		case r.expr.allows(&q):
 			return r.verdict
 		case rebound == nil && r.expr.allowsByName(&q):
-			if p.cfg.Rebind == provider.Allow || !inner(&q) {
+			if p.cfg.Rebind == provider.Allow || !Inner(q.addr) && !Inner(q.nat64) {
 				return r.verdict
 			}
 			rebound = r // another rule may allow the address
@@ -179,12 +179,17 @@ func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
 	return p.rest
 }
 
-// inner reports an address that a name of the outside should not have: who owns
-// the name would lead the program to a neighbour of the host's.
-func inner(q *question) bool {
+// Inner reports an address that a name of the outside should not have: who owns
+// the name would lead the program to a neighbour of the host's. Rules by name do
+// not allow such a one, see Config.Rebind.
+func Inner(a netip.Addr) bool {
+	if !a.IsValid() {
+		return false
+	}
+	a = a.WithZone("").Unmap()
 	for _, g := range innerGroups {
 		for _, net := range g.where {
-			if net.Contains(q.addr) || q.nat64.IsValid() && net.Contains(q.nat64) {
+			if net.Contains(a) {
 				return true
 			}
 		}

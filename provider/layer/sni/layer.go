@@ -117,7 +117,7 @@ func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
 
 // judge asks the chain about the server that is meant.
 func judge(x *kit.Exchange, h Hello) error {
-	learned := provider.Learned{SNI: h.Name, ALPN: strings.Join(h.ALPN, ","), ECH: h.ECH}
+	learned := provider.Learned{Hello: true, SNI: h.Name, ALPN: strings.Join(h.ALPN, ","), ECH: h.ECH}
 	x.Socket.Learn(func(provider.Learned) provider.Learned { return learned })
 	f := x.Facts
 	f.Late = learned

@@ -11,6 +11,7 @@ import (
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/host"
 	"github.com/netnsd/netnsd/provider/layer/audit"
+	"github.com/netnsd/netnsd/provider/layer/learn"
 	"github.com/netnsd/netnsd/sockets"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	PrivateNames bool
 	Audit        string    // --audit: a file, - is AuditTo, "" is none
 	AuditTo      io.Writer // default os.Stderr
+	// Learn is told what the program reaches; nil is nobody.
+	Learn *learn.Layer
 	// HostLoopback lets the program reach the host's loopback, under the gateway's
 	// addresses.
 	HostLoopback bool
@@ -47,8 +50,9 @@ type Chain struct {
 // New reads the rules and lays the chain out:
 //
 //	audit     sees all and changes nothing, so it is on top: what is denied below it is written down too
+//	learn     sees what policy below it lets pass, if it was asked for
 //	policy    decides
-//	sni       with rules by name: has policy decide on the server name of a ClientHello, too
+//	sni       with rules by name, and for learn: has policy decide on the server name of a ClientHello, too
 //	host      the sockets of this machine
 //
 // The chain is mandatory: no socket is made around it.

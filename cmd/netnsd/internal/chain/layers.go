@@ -32,8 +32,11 @@ func (c Config) layers() (all []named, a *audit.Layer, err error) {
 		}
 		all = append(all, named{"audit", a})
 	}
+	if c.Learn != nil {
+		all = append(all, named{"learn", c.Learn})
+	}
 	all = append(all, named{"policy", policy.Layer(rules)})
-	if rules.ByName() {
+	if rules.ByName() || c.Learn != nil {
 		all = append(all, named{"sni", sni.Layer(sni.Config{})})
 	}
 	return all, a, nil

@@ -37,6 +37,12 @@ wins over any allowance. With a rule of any kind the unix sockets of the host ar
 hidden, but for --keep-socket, and stdin, stdout and stderr may not be sockets of
 the host, as no rule would see what goes through them.
 
+With --learn the run leaves a policy behind: what the program reached, and the
+names it found, by name where one is known, and nothing else. With rules it is
+what these allowed. The file is written also if the program fails or is ended by a
+signal, and stays as it was if nothing has run. Rules hide the host's unix sockets,
+so a program that passes under --learn may need --keep-socket under --policy.
+
 Inside, the program is host 100 of --net; host 2 stands for this host, host 3 is
 the name service. When the program has ended its network ends, also for what it
 has left running. If netnsd is killed the program is killed.
@@ -46,6 +52,8 @@ program, 126 if it cannot be executed, 125 if netnsd failed, and then nothing
 has run.`,
 		Example: `  netnsd run -- curl https://example.com
   netnsd run --allow '*.example.com:443' --audit audit.jsonl -- ./agent
+  netnsd run --learn agent.yaml -- ./agent
+  netnsd run --policy agent.yaml -- ./agent
   netnsd run --deny private --deny metadata -- bash`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -61,6 +69,7 @@ has run.`,
 	f.SetInterspersed(false) // what follows the program belongs to the program
 	ruleFlags(f, &cfg.Chain)
 	f.StringVar(&cfg.Chain.Audit, "audit", "", "write a JSON line per event of a socket to `FILE`; - is stderr")
+	f.StringVar(&cfg.Learn, "learn", "", "when the program has ended, replace `FILE` by the least policy that lets it reach the same")
 	f.IntVar(&cfg.MTU, "mtu", run.DefaultMTU, "MTU of the link in `BYTES`")
 	f.StringArrayVar(&nets, "net", nil, fmt.Sprintf("`CIDR` of the link, once a family (default %s and %s)", run.Nets[0], run.Nets[1]))
 	f.StringArrayVar(&dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, or off (default: the host's resolv.conf)")
@@ -70,7 +79,7 @@ has run.`,
 	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(given(f, "policy", "audit"), parseNets(&cfg, nets), parseDNS(&cfg, dns)); err != nil {
+		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), parseDNS(&cfg, dns)); err != nil {
 			return usage(err)
 		}
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)

@@ -32,6 +32,7 @@ type plane struct {
 	stack   *stack.Stack
 	nic     *stack.NIC
 	log     *slog.Logger
+	ran     bool // the program began
 }
 
 // newPlane reads the rules and builds every chain that a socket could take, so

@@ -59,6 +59,9 @@ type Config struct {
 	KeepSockets []string
 	// Strict refuses to run where something that holds the program cannot be had.
 	Strict bool
+	// Learn is the file that is replaced by a policy of what the program was seen to
+	// need, once it has ended; "" is none.
+	Learn string
 	// Argv is the program and its arguments.
 	Argv []string
 	// Log must not be nil.
@@ -84,8 +87,18 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 	if err != nil {
 		return execStatus(err), err
 	}
+	lesson, err := cfg.learn()
+	if err != nil {
+		return ExitOurs, err
+	}
+	var p *plane
+	defer func() { // after the plane: then every connection has ended
+		if e := lesson.end(p != nil && p.ran); e != nil {
+			cfg.Log.Error("--learn", "error", e)
+		}
+	}()
 	defer gateway.Pace()() // before the stack, which takes its measure from it
-	p, err := newPlane(cfg, n)
+	p, err = newPlane(cfg, n)
 	if err != nil {
 		return ExitOurs, err
 	}
@@ -177,6 +190,7 @@ func (p *plane) start(child *opener.Child, argv []string, r opener.Request, stri
 	if err := child.Exec(); err != nil {
 		return execStatus(err), err
 	}
+	p.ran = true
 	return 0, nil
 }
 
