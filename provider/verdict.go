@@ -64,14 +64,19 @@ type Verdict struct {
 	Layer  string // the layer's name in the catalog
 	Rule   string // the rule as written
 	Pos    string // file:line:column of the rule, "" if it has none
+	Shadow bool   // Action is what it would be; it is not obeyed (provider/layer/shadow)
 }
 
-// Denied reports a denial, which any action but the first two is.
-func (v Verdict) Denied() bool { return v.Action > Allow }
+// Denied reports a denial, which any action but the first two is, unless it is a
+// shadow.
+func (v Verdict) Denied() bool { return v.Action > Allow && !v.Shadow }
 
 func (v Verdict) String() string {
 	s := v.Action.String()
-	if v.Denied() {
+	if v.Shadow {
+		s = "would " + s
+	}
+	if v.Action > Allow {
 		s += " " + v.Errno.Name()
 	}
 	if v.Layer != "" {
@@ -108,7 +113,8 @@ type Decider interface {
 }
 
 // Decide asks the deciding layers of the chain, from the application down. The
-// first denial is the answer, else the first Allow, else NoOpinion.
+// first denial is the answer, else the first shadow of one, else the first Allow,
+// else NoOpinion.
 func (c *Chain) Decide(f Facts, op Op) Verdict {
 	var answer Verdict
 	for i := range c.deciders {
@@ -116,7 +122,7 @@ func (c *Chain) Decide(f Facts, op Op) Verdict {
 		if v.Denied() {
 			return v
 		}
-		if answer.Action == NoOpinion {
+		if answer.Action == NoOpinion || v.Shadow && !answer.Shadow {
 			answer = v
 		}
 	}
@@ -147,7 +153,7 @@ func (d *deciding) decide(f Facts, op Op) (v Verdict) {
 	defer d.failed(&v)
 	v = d.d.Decide(f, op)
 	v.Layer = d.guard.layer
-	if v.Denied() {
+	if v.Action > Allow {
 		switch v.Errno {
 		case 0, wsa.EWOULDBLOCK, wsa.IO_PENDING, wsa.EINPROGRESS: // these mean "later", not "no"
 			v.Errno = wsa.EACCES

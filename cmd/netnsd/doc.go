@@ -57,6 +57,9 @@
 // What holds is in the start record of an audit, and what cannot be had (a kernel
 // without seccomp filters) is said; with --strict nothing runs then.
 //
+// With --shadow the rules are tried and not enforced: what is said above to need rules
+// is done, but the chain lets pass what the rules deny.
+//
 // Without rules (no --allow, --deny, --policy) the network is still its own, but what
 // is said above to need rules is not done: such a run watches, it does not confine.
 //

@@ -65,14 +65,15 @@ type Verdict struct {
 	Layer  string `json:"layer"`
 	Rule   string `json:"rule,omitempty"`
 	Pos    string `json:"pos,omitempty"`
+	Shadow bool   `json:"shadow,omitempty"` // it would be action, and was not: the operation passed
 }
 
 func verdictOf(v *provider.Verdict) *Verdict {
 	if v == nil || v.Action == provider.NoOpinion {
 		return nil
 	}
-	r := &Verdict{Action: v.Action.String(), Layer: v.Layer, Rule: v.Rule, Pos: v.Pos}
-	if v.Denied() {
+	r := &Verdict{Action: v.Action.String(), Layer: v.Layer, Rule: v.Rule, Pos: v.Pos, Shadow: v.Shadow}
+	if v.Action > provider.Allow {
 		r.Errno = v.Errno.Name()
 	}
 	return r

@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Limit    int           // bytes of a ClientHello with the headers of its records; default 64 KiB
 	Patience time.Duration // from its first byte to its last; default 5 s
+	Shadow   bool          // nothing is refused: what cannot be read is judged as a hello without a name
 }
 
 // Defaults of Config.
@@ -63,6 +64,10 @@ func (l layer) converse(_ context.Context, x *kit.Exchange) error {
 		err = judge(x, hello)
 	}
 	var r refusal
+	if l.cfg.Shadow && errors.As(err, &r) {
+		x.App.SetReadDeadline(time.Time{})
+		err = judge(x, Hello{})
+	}
 	if errors.As(err, &r) {
 		x.Socket.Fail(wsa.EACCES, r.Error())
 		return wsa.EACCES.Err()
@@ -79,13 +84,13 @@ func (l layer) converse(_ context.Context, x *kit.Exchange) error {
 // A refusal is a ClientHello that is not judged: nobody knows what it asks for.
 type refusal struct{ error }
 
-// hold reads until it knows. An end of the stream before its first byte is none
+// hold reads until it knows, or refuses; held is what it has read. An end of the stream before its first byte is none
 // of a ClientHello.
 func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
 	held = make([]byte, 0, min(4<<10, l.cfg.Limit)) // post-quantum key shares make 1.8 KiB the usual
 	for more := 1; more > 0; {
 		if len(held) == l.cfg.Limit {
-			return nil, hello, refusal{fmt.Errorf("sni: the ClientHello is longer than %d bytes", l.cfg.Limit)}
+			return held, hello, refusal{fmt.Errorf("sni: the ClientHello is longer than %d bytes", l.cfg.Limit)}
 		}
 		held = slices.Grow(held, 1)
 		n, err := app.Read(held[len(held):min(cap(held), l.cfg.Limit)])
@@ -97,9 +102,9 @@ func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
 		case err == io.EOF && len(held) == 0:
 			return nil, hello, ErrNotTLS
 		case err == io.EOF:
-			return nil, hello, refusal{fmt.Errorf("sni: the stream ends after %d bytes of a ClientHello", len(held))}
+			return held, hello, refusal{fmt.Errorf("sni: the stream ends after %d bytes of a ClientHello", len(held))}
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, hello, refusal{fmt.Errorf("sni: %d bytes of a ClientHello in %v, and not more", len(held), l.cfg.Patience)}
+			return held, hello, refusal{fmt.Errorf("sni: %d bytes of a ClientHello in %v, and not more", len(held), l.cfg.Patience)}
 		case err != nil:
 			return nil, hello, err
 		}
@@ -109,7 +114,7 @@ func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
 		if hello, more, err = Parse(held); errors.Is(err, ErrNotTLS) {
 			return held, hello, err
 		} else if err != nil {
-			return nil, hello, refusal{err}
+			return held, hello, refusal{err}
 		}
 	}
 	return held, hello, nil

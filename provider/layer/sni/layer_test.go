@@ -199,3 +199,58 @@ func TestBounds(t *testing.T) {
 		t.Errorf("the server has seen %d of them", n)
 	}
 }
+
+// As a shadow the layer refuses nothing: what it cannot read is judged without a
+// name and goes on whole, be it too long, broken off or no ClientHello after all.
+func TestShadow(t *testing.T) {
+	addr, hellos := server(t)
+	for _, shadow := range []bool{false, true} {
+		s := session(t, sni.Config{Limit: 100, Shadow: shadow}, "127.0.0.1")
+		conn, err := s.DialContext(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		before := hellos.Load()
+		err = tls.Client(conn, &tls.Config{ServerName: "good.example", InsecureSkipVerify: true}).HandshakeContext(t.Context())
+		if shadow && err != nil || !shadow && !errors.Is(err, syscall.EACCES) || shadow != (hellos.Load() > before) {
+			t.Errorf("shadow %v, a long hello: %v", shadow, err)
+		}
+		conn.Close()
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	got := make(chan string)
+	accept := func() { // ends with the listener, at the latest
+		c, err := ln.Accept()
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer c.Close()
+		b, _ := io.ReadAll(c)
+		got <- string(b)
+	}
+	for _, text := range []string{"\x16\x03\x01\x00\x00and more", "\x16\x03"} {
+		go accept()
+		s := session(t, sni.Config{Shadow: true}, "127.0.0.1")
+		conn, err := s.DialContext(t.Context(), "tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if b := <-got; b != text {
+			t.Errorf("of %q arrived %q", text, b)
+		}
+		conn.Close()
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/netnsd/netnsd/provider/host"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/provider/layer/learn"
+	"github.com/netnsd/netnsd/provider/layer/shadow"
 	"github.com/netnsd/netnsd/sockets"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	AuditTo      io.Writer // default os.Stderr
 	// Learn is told what the program reaches; nil is nobody.
 	Learn *learn.Layer
+	// Shadow has the rules tried and not obeyed; [Chain.Shadow] counts.
+	Shadow bool
 	// HostLoopback lets the program reach the host's loopback, under the gateway's
 	// addresses.
 	HostLoopback bool
@@ -43,7 +46,8 @@ func (c Config) Restricts() bool { return len(c.Allow) > 0 || len(c.Deny) > 0 ||
 // A Chain is a catalog with one chain, over everything that the host can open.
 type Chain struct {
 	Catalog *provider.Catalog
-	Audit   *audit.Layer // nil if there is none
+	Audit   *audit.Layer  // nil if there is none
+	Shadow  *shadow.Layer // nil: the rules are obeyed
 	host    *host.Host
 }
 
@@ -51,7 +55,8 @@ type Chain struct {
 //
 //	audit     sees all and changes nothing, so it is on top: what is denied below it is written down too
 //	learn     sees what policy below it lets pass, if it was asked for
-//	policy    decides
+//	policy    decides; as a shadow it only says what it would
+//	loopback  under a shadow: denies the host's loopback all the same
 //	sni       with rules by name, and for learn: has policy decide on the server name of a ClientHello, too
 //	host      the sockets of this machine
 //
@@ -65,7 +70,7 @@ func New(c Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Chain{Catalog: new(provider.Catalog), Audit: a, host: h}
+	k := &Chain{Catalog: new(provider.Catalog), Audit: a, Shadow: shadowOf(layers), host: h}
 	if err := k.install(layers); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

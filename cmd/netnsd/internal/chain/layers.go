@@ -35,9 +35,13 @@ func (c Config) layers() (all []named, a *audit.Layer, err error) {
 	if c.Learn != nil {
 		all = append(all, named{"learn", c.Learn})
 	}
-	all = append(all, named{"policy", policy.Layer(rules)})
+	deciding, err := c.deciding(rules)
+	if err != nil {
+		return nil, nil, err
+	}
+	all = append(all, deciding...)
 	if rules.ByName() || c.Learn != nil {
-		all = append(all, named{"sni", sni.Layer(sni.Config{})})
+		all = append(all, named{"sni", sni.Layer(sni.Config{Shadow: c.Shadow})})
 	}
 	return all, a, nil
 }
@@ -55,6 +59,11 @@ func (c Config) Rules() (*policy.Policy, error) {
 	if err != nil || c.HostLoopback {
 		return p, err
 	}
+	return closed(p)
+}
+
+// closed is p without the host's loopback.
+func closed(p *policy.Policy) (*policy.Policy, error) {
 	loopback, err := policy.ParseExpr("loopback")
 	if err != nil {
 		return nil, err

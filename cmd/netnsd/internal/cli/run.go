@@ -37,9 +37,14 @@ wins over any allowance. With a rule of any kind the unix sockets of the host ar
 hidden, but for --keep-socket, and stdin, stdout and stderr may not be sockets of
 the host, as no rule would see what goes through them.
 
+With --shadow the rules are tried and not enforced: what they would deny passes, its
+verdict in the audit says shadow, and a line on stderr counts it at the end. Such a
+run is not confined by its rules; all else that rules bring (hidden sockets, refused
+descriptors) stays.
+
 With --learn the run leaves a policy behind: what the program reached, and the
 names it found, by name where one is known, and nothing else. With rules it is
-what these allowed. The file is written also if the program fails or is ended by a
+what these allowed, or with --shadow all that passed. The file is written also if the program fails or is ended by a
 signal, and stays as it was if nothing has run. Rules hide the host's unix sockets,
 so a program that passes under --learn may need --keep-socket under --policy.
 
@@ -69,6 +74,7 @@ has run.`,
 	f.SetInterspersed(false) // what follows the program belongs to the program
 	ruleFlags(f, &cfg.Chain)
 	f.StringVar(&cfg.Chain.Audit, "audit", "", "write a JSON line per event of a socket to `FILE`; - is stderr")
+	f.BoolVar(&cfg.Chain.Shadow, "shadow", false, "try the rules and do not enforce them; the audit says what would have been denied")
 	f.StringVar(&cfg.Learn, "learn", "", "when the program has ended, replace `FILE` by the least policy that lets it reach the same")
 	f.IntVar(&cfg.MTU, "mtu", run.DefaultMTU, "MTU of the link in `BYTES`")
 	f.StringArrayVar(&nets, "net", nil, fmt.Sprintf("`CIDR` of the link, once a family (default %s and %s)", run.Nets[0], run.Nets[1]))
@@ -79,7 +85,7 @@ has run.`,
 	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), parseDNS(&cfg, dns)); err != nil {
+		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), parseDNS(&cfg, dns), shadowed(cfg.Chain)); err != nil {
 			return usage(err)
 		}
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
@@ -107,6 +113,14 @@ func given(f *pflag.FlagSet, names ...string) error {
 		if flag := f.Lookup(n); flag != nil && flag.Changed && flag.Value.String() == "" {
 			return fmt.Errorf("--%s: a file name is missing", n)
 		}
+	}
+	return nil
+}
+
+// shadowed refuses a shadow of no rules, which would say that all is well.
+func shadowed(c chain.Config) error {
+	if c.Shadow && !c.Restricts() {
+		return errors.New("--shadow: there are no rules to try: give --policy, --allow or --deny")
 	}
 	return nil
 }

@@ -106,6 +106,7 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 		if e := p.close(); e != nil {
 			cfg.Log.Error("the run has ended", "error", e) // an audit that is not complete
 		}
+		p.sayShadow()
 	}()
 	return p.run(ctx, cfg.Argv, opener.Request{
 		Program: file, Device: deviceName, MTU: cfg.MTU,
