@@ -118,8 +118,6 @@ func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (p
 		WSPListen:      w.listen,
 		WSPCloseSocket: w.close,
 	}
-	if r.Info.MessageOriented() {
-		t.WSPSendTo, t.WSPSend = w.sendTo, next.WSPSend
-	}
+	r.ObserveSends(w.sent)
 	return t, 0
 }

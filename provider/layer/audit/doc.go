@@ -27,9 +27,9 @@
 // connect line is written. The close line has it: error is the code that
 // readiness gives as the cause, and reason says of what. So no data entry is
 // replaced, and readiness neither: bytes are those that the base counts on the
-// socket (law 15), and a stream's are not looked at. Of a datagram socket
-// WSPSendTo is, for its destination: one socket may serve many. It remembers
-// 1024 of them; past that it forgets all, and lines may come again.
+// socket (law 15), and are not looked at. Of datagrams it is told where they go
+// (provider.StartupRequest.ObserveSends), as one socket may serve many destinations.
+// It remembers 1024 of them; past that it forgets all, and lines may come again.
 //
 // The layer sees what passes its own place in the chain: an operation that a
 // layer above denies does not reach it, so it stands first. Above a layer of

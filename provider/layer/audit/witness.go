@@ -105,18 +105,17 @@ func (w *witness) listen(s *provider.Socket, backlog int) wsa.Errno {
 	return e
 }
 
-func (w *witness) sendTo(s *provider.Socket, m *provider.Msg) (int, wsa.Errno) {
-	n, e := w.next.WSPSendTo(s, m)
-	if m.Addr.Family == 0 || m.Flags&wsa.MSG_PENDED != 0 || e == wsa.EWOULDBLOCK {
-		return n, e
+// sent is told by the builder, so that the layer is not in the path of datagrams.
+func (w *witness) sent(s *provider.Socket, to provider.Addr, e wsa.Errno) {
+	if e == wsa.EWOULDBLOCK {
+		return
 	}
-	if l := w.slot.Of(s); l != nil && l.news(m.Addr, s.Verdict()) {
+	if l := w.slot.Of(s); l != nil && l.news(to, s.Verdict()) {
 		r := w.line("send", s)
-		r.destination(s.Origin, m.Addr)
+		r.destination(s.Origin, to)
 		r.outcome(e)
 		w.j.add(r)
 	}
-	return n, e
 }
 
 // news reports whether the destination is a new one, or the verdict on it is.
