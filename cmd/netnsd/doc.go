@@ -8,6 +8,7 @@
 //	              │           ├─ opener    namespaces, device, becoming the program
 //	              │           └─ doctor    what keeps run from working
 //	              ├─ explain ── chain
+//	              ├─ replay     what policies say of an audit file
 //	              ├─ demo ───── run, chain
 //	              └─ bench ──── the module's packages bench and bench/report
 //

@@ -3,6 +3,7 @@
 package chain
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -75,19 +76,28 @@ func (c Config) given() (*policy.Policy, error) {
 	if c.Policy == "" {
 		return policy.FromFlags(c.Allow, c.Deny)
 	}
-	src, err := read(c.Policy)
-	if err != nil {
-		return nil, fmt.Errorf("--policy: %w", err)
-	}
-	p, err := policy.Parse(c.Policy, src)
-	if err != nil {
+	p, err := ReadPolicy(c.Policy)
+	var f *policy.FileError
+	switch {
+	case errors.As(err, &f): // which names the file
 		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("--policy: %w", err)
 	}
 	more, err := policy.Flags(c.Allow, c.Deny)
 	if err != nil {
 		return nil, err
 	}
 	return p.With(more...)
+}
+
+// ReadPolicy is the policy that stands in file.
+func ReadPolicy(file string) (*policy.Policy, error) {
+	src, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Parse(file, src)
 }
 
 // read reads a policy, and no more than a policy can be: /dev/zero has no end.
