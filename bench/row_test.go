@@ -58,8 +58,8 @@ func TestTablesAgree(t *testing.T) {
 				t.Errorf("%s %s: %d goals in the report, %d asked for", table.Name, w.name, got, asked)
 			}
 		}
-		if table.Full && goals == 0 {
-			t.Errorf("%s: nothing is asked of a table of the full run", table.Name)
+		if table.Full != (goals > 0) && table.Name != "names" { // whose goal is issue 4's
+			t.Errorf("%s: %d goals, in the full run: %v", table.Name, goals, table.Full)
 		}
 	}
 }

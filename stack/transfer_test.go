@@ -73,7 +73,7 @@ func TestSelf(t *testing.T) {
 }
 
 // TestBlackout interrupts a transfer: held packets must make a device that
-// was down or full for 100 ms cost little more, each way.
+// was down or full for 100 ms cost less than a second, each way.
 func TestBlackout(t *testing.T) {
 	for _, s := range []stacktest.Switch{stacktest.Down, stacktest.Full} {
 		for _, offloads := range []bool{false, true} {
@@ -100,8 +100,8 @@ func TestBlackout(t *testing.T) {
 				p.Cable.B.Set(stacktest.On)
 				back, at := time.Now(), p.NA.Counters()[stack.RxBytes]
 				for p.NA.Counters()[stack.RxBytes] < at+1<<20 {
-					if time.Since(back) > 5*time.Second {
-						t.Fatalf("no megabyte within 5 s of the light: state %v", p.NB.State())
+					if time.Since(back) > time.Second {
+						t.Fatalf("no megabyte within a second of the light: state %v", p.NB.State())
 					}
 					time.Sleep(time.Millisecond)
 				}

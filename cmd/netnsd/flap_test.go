@@ -74,8 +74,7 @@ func (l *lab) flapped(t *testing.T, addr, way string) {
 	}
 	gap := <-longest
 	t.Logf("stood still for %v; without a route for %v", gap.Round(time.Millisecond), outage.Round(time.Millisecond))
-	// The kernel's RTO doubles: at worst it waits as long again.
-	if gap < down || gap > 2*outage+stall {
+	if gap < down || gap > outage+stall {
 		t.Errorf("stood still for %v, without a route for %v", gap, outage)
 	}
 }

@@ -15,12 +15,9 @@ type Blackout struct {
 	Silent bool // nobody is told; else the device is down
 	For    time.Duration
 	// Kernel is the connection's end in Linux, which resumes with its next RTO;
-	// our end resumes within its greatest, 600 ms (package stack's nearRTO).
+	// our end resumes within a second of the light.
 	Kernel, From, To net.Conn
 }
-
-// beside other tests, on a busy machine, everything takes a little longer.
-const beside = 2 * time.Second
 
 // TrialBlackout holds the trial and logs when what resumed.
 func TrialBlackout(t testing.TB, b Blackout) {
@@ -35,9 +32,9 @@ func TrialBlackout(t testing.TB, b Blackout) {
 	b.light(true)
 	on := time.Now()
 	rto = max(rto, kernelRTO(t, b.Kernel)) // it may just have doubled
-	limit := 600*time.Millisecond + beside
+	limit := time.Second
 	if b.From == b.Kernel {
-		limit = rto + beside
+		limit = rto + 500*time.Millisecond // beside other tests
 	}
 	first, ok := p.AwaitMore(at, 1, 20*time.Second)
 	if !ok || first.Sub(on) > limit {
