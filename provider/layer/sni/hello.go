@@ -47,8 +47,10 @@ func Parse(b []byte) (h Hello, more int, err error) {
 	if more > 0 || err != nil {
 		return h, more, err
 	}
-	h, err = body(message)
-	return h, 0, err
+	if h, err = body(message); err != nil {
+		return Hello{}, 0, err // what is refused is not to be used
+	}
+	return h, 0, nil
 }
 
 // old tells SSL 2.0's form (RFC 5246, E.2), which has no place for a name.

@@ -133,7 +133,7 @@ func TestParseMalformed(t *testing.T) {
 		"an alert in the middle": {22, 3, 1, 0, 1, 1, 21, 3, 1, 0, 2, 1, 0},
 		"bytes behind":           {22, 3, 1, 0, 5, 1, 0, 0, 1, 0},
 	} {
-		if h, more, err := sni.Parse(b); err == nil || errors.Is(err, sni.ErrNotTLS) {
+		if h, more, err := sni.Parse(b); err == nil || errors.Is(err, sni.ErrNotTLS) || h.Name != "" || h.ALPN != nil {
 			t.Errorf("%s: %+v, %d more, %v", what, h, more, err)
 		}
 	}
