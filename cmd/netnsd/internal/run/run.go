@@ -18,6 +18,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/doctor"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
+	dataplane "github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/sockets/gateway"
 )
@@ -37,8 +38,6 @@ const (
 	minMTU     = 1280
 	maxMTU     = 65520
 )
-
-const deviceName = "tun0"
 
 // Config is what a run is made of.
 type Config struct {
@@ -109,7 +108,7 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 		p.sayShadow()
 	}()
 	return p.run(ctx, cfg.Argv, opener.Request{
-		Program: file, Device: deviceName, MTU: cfg.MTU,
+		Program: file, Device: dataplane.DeviceName, MTU: cfg.MTU,
 		Addrs: n.program, Gateways: n.gateway, ResolvConf: resolvConf,
 		KeepFDs: cfg.above(), Confine: cfg.Chain.Restricts(), KeepSockets: cfg.KeepSockets,
 	}, cfg.Strict)
@@ -157,7 +156,7 @@ func (p *plane) run(ctx context.Context, argv []string, r opener.Request, strict
 	case err != nil:
 		return ExitOurs, err
 	case lost:
-		return ExitOurs, fmt.Errorf("the network device was deleted, so the program was ended: %w", p.nic.Err())
+		return ExitOurs, fmt.Errorf("the network device was deleted, so the program was ended: %w", p.NIC.Err())
 	}
 	p.drainUnlessTold(ctx)
 	if killed = end.Signaled(); killed {
@@ -182,7 +181,7 @@ func (p *plane) start(child *opener.Child, argv []string, r opener.Request, stri
 	for _, w := range setup.Warnings {
 		p.log.Warn(w)
 	}
-	if err := p.adopt(fd, r.MTU); err != nil {
+	if err := p.Adopt(fd, r.MTU); err != nil {
 		return ExitOurs, err
 	}
 	if err := p.held(setup.Means, argv, strict); err != nil {
@@ -224,7 +223,7 @@ func (p *plane) watch(child *opener.Child) (unwatch func() bool) {
 	go func() {
 		defer close(stopped)
 		select {
-		case <-p.lost():
+		case <-p.Lost():
 			lost.Store(true)
 			_ = child.Signal(syscall.SIGKILL)
 		case <-stop:
