@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sort"
 	"sync"
 	"syscall"
 
@@ -57,6 +58,41 @@ func drained(s tcp.EndpointState) bool {
 		return true
 	}
 	return false
+}
+
+// maxSendBuffer is beyond every size that a send buffer has (tuning.go).
+const maxSendBuffer = 1 << 30
+
+// Unacked is how many bytes of what was filled, and a FIN, the program's kernel has
+// not acknowledged; 0 if the connection broke. It is dear, and for the end of a
+// flow: gVisor does not tell, but is writable when less is queued than the size of
+// its buffer, which may be set. Fill may find no room meanwhile.
+func (f *Flow) Unacked() int {
+	ep, err := f.endpoint()
+	if err != nil || ep.EndpointState() == tcp.StateError {
+		return 0
+	}
+	f.mu.Lock()
+	ended := f.finSent
+	f.mu.Unlock()
+	if ended {
+		if drained(ep.EndpointState()) {
+			return 0
+		}
+		return 1
+	}
+	o := ep.SocketOptions()
+	size := o.GetSendBufferSize()
+	defer o.SetSendBufferSize(size, false)
+	return sort.Search(maxSendBuffer, func(n int) bool {
+		for {
+			o.SetSendBufferSize(int64(n)+1, false)
+			writable := ep.Readiness(waiter.WritableEvents) != 0
+			if o.GetSendBufferSize() == int64(n)+1 { // else it was set anew meanwhile
+				return writable
+			}
+		}
+	})
 }
 
 // endpoint returns the endpoint of an accepted, open flow.

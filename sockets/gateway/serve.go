@@ -26,7 +26,7 @@ func (p *splice) serve() {
 		case moved:
 			p.watchdog.fed()
 		case p.broken():
-			p.abort()
+			p.reset()
 		case p.share():
 			return
 		default:
@@ -59,7 +59,7 @@ func (p *splice) serveUp() (moved bool) {
 		p.ended(&p.up)
 		return true
 	case err != nil:
-		p.abort()
+		p.reset()
 	}
 	return moved
 }
@@ -77,7 +77,7 @@ func (p *splice) serveDown() (moved bool) {
 	case r.Events&wsa.FD_CLOSE == 0:
 		return false
 	case r.Close != 0:
-		p.abort()
+		p.reset()
 		return false
 	}
 	return p.endOfStream()
@@ -86,7 +86,7 @@ func (p *splice) serveDown() (moved bool) {
 func (p *splice) serveFill(queued int) bool {
 	n, err := p.fill(queued)
 	if err != nil {
-		p.abort()
+		p.reset()
 	}
 	return n > 0
 }
@@ -105,7 +105,7 @@ func (p *splice) endOfStream() bool {
 	case e == wsa.EWOULDBLOCK:
 		return false
 	case e != 0:
-		p.abort()
+		p.reset()
 		return false
 	}
 	p.f.CloseWrite()
