@@ -55,11 +55,11 @@ for (let i = 0; i < 40; i++) http.get({host: i % 2 ? '$H4' : '$H6', path: '/file
 		[]string{"git", "nginx"}, func(l *lab, dir string) { l.gitd(dir); l.nginx(dir) }},
 	{"git", `git clone -q git://$H4/repo.git r4 && git clone -q git://[$H6]/repo.git r6 && cmp r4/blob r6/blob && echo same`, `^same\n$`, []string{"git"}, (*lab).gitd},
 	{"git over ssh", `git config --global user.name a; git config --global user.email a@lab.test; git clone -q root@$H4:$DIR/repo.git r && cd r &&
-git checkout -q -b mine && head -c 2000000 /dev/urandom > more && git add more && git commit -qm two && git push -q origin mine &&
-git ls-remote -q origin mine | grep -c $(git rev-parse HEAD)`, `^1\n$`, []string{"git", "ssh", "sshd"}, func(l *lab, dir string) { l.gitd(dir); l.sshd(dir) }},
+git checkout -q -b mine$(id -u) && head -c 2000000 /dev/urandom > more && git add more && git commit -qm two && git push -q origin mine$(id -u) &&
+git ls-remote -q origin mine$(id -u) | grep -c $(git rev-parse HEAD)`, `^1\n$`, []string{"git", "ssh", "sshd"}, func(l *lab, dir string) { l.gitd(dir); l.sshd(dir) }},
 	{"ssh", `$SSH root@$H4 cat $DIR/file | sha256sum; $SSH root@$H6 sha256sum <$DIR/file; $SSH root@$H4 exit 7 || echo $?`,
 		`^$SUM  -\n$SUM  -\n7\n$`, []string{"ssh", "sshd"}, (*lab).sshd},
-	{"scp", `scp -q $OPTIONS root@$H4:$DIR/file a && scp -q $OPTIONS a root@[$H6]:$DIR/up-$$ && cmp a $DIR/up-$$ && sha256sum <a`,
+	{"scp", `scp -q $OPTIONS root@$H4:$DIR/file a && scp -q $OPTIONS a root@[$H6]:$DIR/up$(id -u) && cmp a $DIR/up$(id -u) && sha256sum <a`,
 		`^$SUM  -\n$`, []string{"scp", "sshd"}, (*lab).sshd},
 	{"rsync", `rsync -q rsync://$H4/lab/file a && rsync -q rsync://[$H6]/lab/file b && cmp a b && sha256sum <b`, `^$SUM  -\n$`, []string{"rsync"}, (*lab).rsyncd},
 	{"redis", `redis-cli -h $H4 set k v; redis-cli -h $H6 get k; redis-benchmark -h $H4 -n 5000 -c 20 -q -t set,get | tr '\r' '\n' | grep -c 'requests per second'`,
