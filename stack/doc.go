@@ -16,9 +16,10 @@
 //	  - packet.go, vnet.go: reading an IP packet and its virtio_net_hdr, pure and
 //	    fuzzed. link.go, rx.go, tx.go, hold.go, dupack.go, delayedack.go: the link endpoint.
 //	  - flow.go, flowtable.go, syn.go, silence.go: a TCP flow up to its verdict.
-//	    flowdata.go, fill.go: after it. datagram.go, echo.go, send.go, quote.go:
-//	    UDP, ping, and the ICMP errors of a gateway. batch.go, sendbatch.go, train.go:
-//	    many datagrams at once, up, down, and across the border as one packet.
+//	    dial.go: one towards the program. flowdata.go, fill.go: after it. datagram.go,
+//	    echo.go, send.go, quote.go: UDP, ping, and the ICMP errors of a gateway.
+//	    batch.go, sendbatch.go, train.go: many datagrams at once, up, down, and across
+//	    the border as one packet.
 //	  - tune.go, rto.go, buffers.go: every setting that is not gVisor's default,
 //	    with its reason and what was measured.
 //

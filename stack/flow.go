@@ -29,7 +29,7 @@ type FlowHandler interface {
 }
 
 // A Flow is a TCP connection from a program behind a NIC: first an attempt,
-// after Accept a byte stream. Until Accept only Source, Destination, NIC, TTL,
+// after Accept a byte stream; or one to such a program, by DialFlow. Until Accept only Source, Destination, NIC, TTL,
 // Canceled and the four verdicts may be used; afterwards everything else, from
 // any goroutine, but one Peek and one Fill at a time.
 type Flow struct {
@@ -75,13 +75,13 @@ const (
 	decided // refused, dropped, or accepting failed
 )
 
-// Source is the program's address and port.
+// Source is the program's address and port, or who was said to dial it.
 func (f *Flow) Source() netip.AddrPort { return f.key.src }
 
-// Destination is what the program connects to.
+// Destination is what the program connects to, or the program's address and port.
 func (f *Flow) Destination() netip.AddrPort { return f.key.dst }
 
-// NIC is where the SYN arrived.
+// NIC is where the program is.
 func (f *Flow) NIC() *NIC { return f.nic }
 
 // TTL is that of the SYN, for gateways that answer TCP traceroutes.

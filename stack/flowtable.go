@@ -23,6 +23,7 @@ type flowTable struct {
 	pending   map[flowKey]*Flow  // until the verdict is carried out
 	perSource map[netip.Addr]int // of pending
 	live      map[*Flow]struct{} // accepted, until Close or Abort
+	dialing   map[*Flow]struct{} // until DialFlow returns
 	silent    silences
 }
 
@@ -35,6 +36,7 @@ func (t *flowTable) init(s *Stack) {
 	t.pending = map[flowKey]*Flow{}
 	t.perSource = map[netip.Addr]int{}
 	t.live = map[*Flow]struct{}{}
+	t.dialing = map[*Flow]struct{}{}
 	t.silent.init()
 }
 
@@ -185,7 +187,7 @@ func (f *Flow) cancel() {
 // have ended. Handshakes in progress fail as well.
 func (t *flowTable) cut(n *NIC, cause error) {
 	t.mu.Lock()
-	var pending, live []*Flow
+	var pending, live, dialing []*Flow
 	for _, f := range t.pending {
 		if f.nic == n {
 			pending = append(pending, f)
@@ -196,7 +198,15 @@ func (t *flowTable) cut(n *NIC, cause error) {
 			live = append(live, f)
 		}
 	}
+	for f := range t.dialing {
+		if f.nic == n {
+			dialing = append(dialing, f)
+		}
+	}
 	t.mu.Unlock()
+	for _, f := range dialing {
+		f.cancel()
+	}
 	for _, f := range pending {
 		f.cancel()
 		f.abortHandshake()
