@@ -21,6 +21,9 @@ type Config struct {
 	Origin func(src netip.AddrPort) *provider.Origin
 	// Addrs are our own addresses on the link.
 	Addrs []netip.Addr
+	// Networks are the link's. Clients of a published port whose address is in one
+	// are led inside under the first of Addrs.
+	Networks []netip.Prefix
 	// HostLoopback lets Addrs stand for the host's 127.0.0.1 and ::1.
 	HostLoopback bool
 	// DNS is the name service; zero means none.
@@ -44,6 +47,10 @@ type Limits struct {
 	Idle      time.Duration // of a datagram socket; 120 s (RFC 4787, 4.3)
 	IdleDNS   time.Duration // after an answer from port 53; 10 s
 	HalfClose time.Duration // of a connection of which one side has ended; 2 h
+
+	Inward   int           // connections of one Published on their way inside; 256. Beyond: they wait in the host's kernel
+	Answer   time.Duration // of the program to one of them; 20 s. Beyond: the client is reset
+	Visitors int           // clients of one Published's UDP ports; 4096. Beyond: the least lately used goes
 }
 
 func (l Limits) withDefaults() Limits {
@@ -56,6 +63,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Peers, 256)
 	def(&l.Queries, 256)
 	def(&l.Names, 65536)
+	def(&l.Inward, 256)
+	def(&l.Visitors, 4096)
 	dur := func(p *time.Duration, v time.Duration) {
 		if *p <= 0 {
 			*p = v
@@ -64,6 +73,7 @@ func (l Limits) withDefaults() Limits {
 	dur(&l.Idle, 120*time.Second)
 	dur(&l.IdleDNS, 10*time.Second)
 	dur(&l.HalfClose, 2*time.Hour)
+	dur(&l.Answer, 20*time.Second)
 	return l
 }
 

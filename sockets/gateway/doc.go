@@ -55,6 +55,38 @@
 // saves here, a tenth remains of 0.5 us; most of what a datagram cost were system
 // calls, see package host.
 //
+// # Published ports
+//
+// [Gateway.Publish] is the other direction: a socket of the chain listens on this
+// host, the layers are asked whether it may (OpListen) and about each client
+// (OpAccept), and who is accepted is led to the program's own server under its own
+// address (stack.NIC.DialFlow), over the same splice:
+//
+//	client ──▶ this host: WSPAccept through every layer ▶ DialFlow(client, program)
+//	    denied                       reset; of UDP silence
+//	    the program refuses, or      reset: the kernel of this host has answered the
+//	    does not answer in time      client's SYN before anybody inside was asked
+//	    the program resets ▶ a reset, and the other way round
+//
+// What the program sends back belongs to the client's coming: no rule about where
+// the program may go is asked. A port lives across changes of the catalog; then each
+// client is judged by the chain as it is now, its bytes go through the layers of the
+// old one. Who wants the new ones publishes anew.
+//
+// A client's address is the gateway's inside if it would mean somebody else there:
+// loopback, an address of the link's networks or of the gateway, link-local IPv6, the
+// other family than the server's, or a 4-tuple that the program uses itself. PROXY
+// protocol tells who it was. The server has to listen on the program's address of
+// the link or on all: its loopback cannot be reached through a device.
+//
+// UDP is led inside per client: answers leave from the address and port that the
+// client has asked, also where the port is bound to all addresses. An ICMP error that
+// an answer draws reaches the program; one of the program's does not reach the
+// client, as no socket can send it.
+//
+// All ports of a publication share one goroutine; a connection on its way inside has
+// one of its own, then it is a flow as any.
+//
 // # DNS
 //
 // At the DNS addresses, port 53, UDP and TCP: queries are put to the chain's

@@ -35,6 +35,8 @@ type world struct {
 	server  *sockets.Session // somewhere in the network
 	network *basetest.Network
 	gateway *gateway.Gateway
+	pair    *stacktest.Pair   // A is the gateway's, B the program's
+	catalog *provider.Catalog // the gateway's
 }
 
 const (
@@ -53,7 +55,8 @@ func worldOver(t *testing.T, cfg gateway.Config, wrap func(base.Driver) base.Dri
 	w := &world{network: basetest.NewNetwork(basetest.NetworkConfig{})}
 	far := w.network.Host(netip.MustParseAddr(server4), netip.MustParseAddr(server6))
 	w.server = socketstest.Start(t, socketstest.Catalog(t, base.New(base.Config{Driver: far})))
-	cfg.Session = socketstest.Start(t, socketstest.Catalog(t, base.New(base.Config{Driver: wrap(w.network)}), layers...))
+	w.catalog = socketstest.Catalog(t, base.New(base.Config{Driver: wrap(w.network)}), layers...)
+	cfg.Session = socketstest.Start(t, w.catalog)
 	cfg.Attachment = "test"
 	cfg.Addrs = []netip.Addr{stacktest.A4, stacktest.A6}
 	g, err := gateway.New(cfg)
@@ -63,6 +66,7 @@ func worldOver(t *testing.T, cfg gateway.Config, wrap func(base.Driver) base.Dri
 	w.gateway = g
 	t.Cleanup(func() { g.Close() })
 	pair := stacktest.NewPair(t, stacktest.PairConfig{Cable: stacktest.CableConfig{Offloads: true}, AFlow: g})
+	w.pair = pair
 	nb := netstack.NewBase(netstack.Config{Stack: pair.B})
 	if c, ok := nb.(io.Closer); ok {
 		t.Cleanup(func() { c.Close() })

@@ -23,11 +23,14 @@ type Gateway struct {
 
 	ctx     context.Context
 	cancel  context.CancelFunc
-	mu      sync.Mutex // guards closed against running, and flows
+	mu      sync.Mutex // guards closed against running, flows and published
 	closed  bool
 	flows   map[*splice]struct{}
 	running sync.WaitGroup
 	loops   *loops
+
+	published map[*Published]struct{} // guarded by mu
+	visiting  visiting
 }
 
 var _ stack.FlowHandler = (*Gateway)(nil)
@@ -51,14 +54,17 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Close resets all flows, ends the datagram sockets and waits for every
-// goroutine. Flows that arrive later are dropped. Close the NIC first, so that
+// Close resets all flows, ends the datagram sockets and what is published, and waits
+// for every goroutine. Flows that arrive later are dropped. Close the NIC first, so that
 // none does.
 func (g *Gateway) Close() error {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
 	g.cancel()
+	for _, p := range g.Published() {
+		p.Close()
+	}
 	g.dgram.close()
 	g.mu.Lock()
 	for p := range g.flows {

@@ -9,11 +9,16 @@ import (
 // NIC's reader. Nothing in it waits, but for a chain that is needed for the first
 // time and has to be built.
 func (g *Gateway) UDP(d *stack.Datagram) {
+	flow := flowKey{d.NIC, d.Src, d.Dst, wsa.IPPROTO_UDP}
+	if v := g.visiting.find(flow); v != nil {
+		v.answer(d.Data, d.Quote)
+		return
+	}
 	if g.isDNS(d.Dst) {
 		g.dns.serveUDP(d)
 		return
 	}
-	g.datagram(flowKey{d.NIC, d.Src, d.Dst, wsa.IPPROTO_UDP}, d.Data, d.Quote)
+	g.datagram(flow, d.Data, d.Quote)
 }
 
 func (g *Gateway) datagram(flow flowKey, data [][]byte, quote func() stack.Quote) {

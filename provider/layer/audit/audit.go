@@ -67,16 +67,21 @@ func (l *Layer) Check() error {
 func (l *Layer) Dropped() uint64 { return l.dropped.Load() }
 
 // Witness implements provider.Witness: it writes down a verdict that no socket
-// stands for, as a lookup at a gateway's name service, or a flow that was refused
-// before it had a socket. The event is op.
+// stands for, as a lookup at a gateway's name service, a flow that was refused
+// before it had a socket, or a client of a published UDP port. The event is op.
 // While no chain with the layer is built the line counts as dropped.
 func (l *Layer) Witness(f provider.Facts, op provider.Op, v provider.Verdict) {
 	r := Record{Event: op.String(), Names: f.Names, SNI: f.Late.SNI, ALPN: f.Late.ALPN, Verdict: verdictOf(&v)}
 	r.origin(f.Origin)
 	if f.Type != 0 || f.Protocol != 0 {
-		r.triple(f.Remote.Family, f.Type, f.Protocol)
+		r.triple(max(f.Remote.Family, f.Local.Family), f.Type, f.Protocol)
 	}
-	r.Dst = f.Remote.String()
+	switch r.Dst = f.Remote.String(); op {
+	case provider.OpAccept:
+		r.Src, r.Dst = f.Remote.String(), f.Local.String()
+	case provider.OpListen:
+		r.Src = f.Local.String()
+	}
 	if v.Denied() {
 		r.Error = v.Errno.Name()
 	}

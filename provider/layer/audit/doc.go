@@ -15,7 +15,8 @@
 //	open      a socket was made by WSPSocket
 //	connect   WSPConnect was called; error is what it returned at once
 //	listen    WSPListen was called
-//	accept    a connection was taken; src is its peer
+//	accept    a connection was taken, or the first datagram of a client of a
+//	          published port; src is the peer
 //	join      WSPJoinLeaf was called
 //	send      a datagram socket sent to a destination for the first time, or
 //	          under another verdict than before
