@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/run"
 )
 
@@ -21,6 +22,7 @@ func newRun() *cobra.Command {
 	var (
 		cfg       run.Config
 		nets, dns []string
+		ports     []string
 		verbose   bool
 	)
 	cmd := &cobra.Command{
@@ -48,6 +50,14 @@ what these allowed, or with --shadow all that passed. The file is written also i
 signal, and stays as it was if nothing has run. Rules hide the host's unix sockets,
 so a program that passes under --learn may need --keep-socket under --policy.
 
+With -p a port of this host leads to a server inside, under its clients' own
+addresses: [HOSTADDR:]HOSTPORT[-LAST][:PORT[-LAST]][/tcp|/udp|/both][,proxy=v1|v2].
+Without HOSTADDR everybody who reaches this host reaches the server; HOSTPORT 0 is any
+free port, which is said on stderr. The server has to listen on all addresses or on
+that of --net, not on 127.0.0.1. Clients from this host's loopback, or of --net, are
+led inside under the address of host 2; proxy=v1 or v2 (PROXY protocol) tells the
+server who they are. A port that cannot be had is an error, and nothing runs.
+
 Inside, the program is host 100 of --net; host 2 stands for this host, host 3 is
 the name service. When the program has ended its network ends, also for what it
 has left running. If netnsd is killed the program is killed.
@@ -59,7 +69,8 @@ has run.`,
   netnsd run --allow '*.example.com:443' --audit audit.jsonl -- ./agent
   netnsd run --learn agent.yaml -- ./agent
   netnsd run --policy agent.yaml -- ./agent
-  netnsd run --deny private --deny metadata -- bash`,
+  netnsd run --deny private --deny metadata -- bash
+  netnsd run -p 127.0.0.1:8080:80 -- ./server`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(errors.New("run: no program given: netnsd run [flags] -- COMMAND [ARG...]"))
@@ -79,13 +90,14 @@ has run.`,
 	f.IntVar(&cfg.MTU, "mtu", run.DefaultMTU, "MTU of the link in `BYTES`")
 	f.StringArrayVar(&nets, "net", nil, fmt.Sprintf("`CIDR` of the link, once a family (default %s and %s)", run.Nets[0], run.Nets[1]))
 	f.StringArrayVar(&dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, or off (default: the host's resolv.conf)")
+	f.StringArrayVarP(&ports, "publish", "p", nil, "lead a port of this host inside: `[ADDR:]PORT[:PORT][/udp]`, and more, see above")
 	f.BoolVar(&cfg.Chain.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
 	f.IntSliceVar(&cfg.KeepFDs, "keep-fd", nil, "let the program have the descriptors `N,...`, whatever they are")
 	f.StringArrayVar(&cfg.KeepSockets, "keep-socket", nil, "do not hide the unix socket `PATH` when there are rules")
 	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), parseDNS(&cfg, dns), shadowed(cfg.Chain)); err != nil {
+		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), parseDNS(&cfg, dns), parsePorts(&cfg, ports), shadowed(cfg.Chain)); err != nil {
 			return usage(err)
 		}
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
@@ -132,6 +144,17 @@ func parseNets(cfg *run.Config, nets []string) error {
 			return fmt.Errorf("--net %s: not a network: write %s or %s", s, run.Nets[0], run.Nets[1])
 		}
 		cfg.Nets = append(cfg.Nets, p)
+	}
+	return nil
+}
+
+func parsePorts(cfg *run.Config, ports []string) error {
+	for _, p := range ports {
+		s, err := publish.Parse(p)
+		if err != nil {
+			return fmt.Errorf("-p %w", err)
+		}
+		cfg.Publish = append(cfg.Publish, s)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	dataplane "github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/sockets/gateway"
 	"github.com/netnsd/netnsd/stack"
@@ -27,12 +28,15 @@ type plane struct {
 	chain            *chain.Chain
 	log              *slog.Logger
 	ran              bool // the program began
+
+	specs     []publish.Spec
+	published []*gateway.Published
 }
 
 // newPlane reads the rules and builds every chain that a socket could take, so
 // that what cannot be enforced is known before anything runs.
 func newPlane(cfg Config, n network) (p *plane, err error) {
-	p = &plane{log: cfg.Log}
+	p = &plane{log: cfg.Log, specs: cfg.Publish}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -47,7 +51,7 @@ func newPlane(cfg Config, n network) (p *plane, err error) {
 	}
 	gc := gateway.Config{
 		Session: session, Attachment: chain.Attachment, Origin: origin,
-		Addrs: slices.Concat(n.gateway, n.dns), HostLoopback: cfg.Chain.HostLoopback, Log: cfg.Log,
+		Addrs: slices.Concat(n.gateway, n.dns), Networks: n.program, HostLoopback: cfg.Chain.HostLoopback, Log: cfg.Log,
 	}
 	if !cfg.NoDNS {
 		gc.DNS = gateway.DNS{Addrs: n.dns, Upstreams: cfg.DNS}

@@ -19,6 +19,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/doctor"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 	dataplane "github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/sockets/gateway"
 )
@@ -51,6 +52,8 @@ type Config struct {
 	// /etc/resolv.conf. NoDNS gives the program no name service.
 	DNS   []netip.AddrPort
 	NoDNS bool
+	// Publish are ports of this host that lead to the program.
+	Publish []publish.Spec
 	// KeepFDs are descriptors that the program gets besides 0, 1 and 2, or those of
 	// them that it gets although they are sockets. KeepSockets are paths of unix
 	// sockets that it sees although there are rules.
@@ -158,6 +161,7 @@ func (p *plane) run(ctx context.Context, argv []string, r opener.Request, strict
 	case lost:
 		return ExitOurs, fmt.Errorf("the network device was deleted, so the program was ended: %w", p.NIC.Err())
 	}
+	p.unpublish()
 	p.drainUnlessTold(ctx)
 	if killed = end.Signaled(); killed {
 		return ExitSignalled + int(end.Signal()), nil
@@ -185,6 +189,9 @@ func (p *plane) start(child *opener.Child, argv []string, r opener.Request, stri
 		return ExitOurs, err
 	}
 	if err := p.held(setup.Means, argv, strict); err != nil {
+		return ExitOurs, err
+	}
+	if err := p.publish(r.Addrs); err != nil {
 		return ExitOurs, err
 	}
 	if err := child.Exec(); err != nil {
