@@ -6,6 +6,7 @@
 //
 //	main ── cli ──┬─ run ─────┬─ chain     the layers, and the order they stand in
 //	              │           ├─ opener    namespaces, device, becoming the program
+//	              │           ├─ publish   ports of this host that lead inside
 //	              │           └─ doctor    what keeps run from working
 //	              ├─ explain ── chain
 //	              ├─ replay     what policies say of an audit file

@@ -65,12 +65,12 @@ func commands(t *testing.T) []string {
 }
 
 // TestReadmeCommands runs every command of the README as it stands there, in a
-// lab that has an example.com and the two scripts that the README speaks of.
+// lab that has an example.com and the three scripts that the README speaks of.
 func TestReadmeCommands(t *testing.T) {
 	l := newLab(t)
 	site := l.exampleDotCom()
 	work := l.dir()
-	for _, script := range []string{"build.sh", "agent"} {
+	for _, script := range []string{"build.sh", "agent", "server"} {
 		if err := os.WriteFile(filepath.Join(work, script), []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}

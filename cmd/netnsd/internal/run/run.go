@@ -191,7 +191,7 @@ func (p *plane) start(child *opener.Child, argv []string, r opener.Request, stri
 	if err := p.held(setup.Means, argv, strict); err != nil {
 		return ExitOurs, err
 	}
-	if err := p.publish(r.Addrs); err != nil {
+	if err := p.publish(setup.Addrs); err != nil {
 		return ExitOurs, err
 	}
 	if err := child.Exec(); err != nil {
