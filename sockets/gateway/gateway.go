@@ -134,7 +134,7 @@ func (g *Gateway) target(dst netip.AddrPort) (netip.AddrPort, wsa.Errno) {
 // closed addresses are the host's own affair. The kernel connects an
 // unspecified address to its loopback.
 func closed(ip netip.Addr) bool {
-	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip == broadcast4
 }
 
 // embedded is the IPv4 address in a NAT64 address (RFC 6052, 2.1), which a

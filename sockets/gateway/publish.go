@@ -63,15 +63,16 @@ func (g *Gateway) publish(ctx context.Context, pub Publication) (*Published, err
 			break
 		}
 	}
-	if err == nil && !g.keep(p) {
-		err = net.ErrClosed
+	if err == nil {
+		if p.start(); !g.keep(p) {
+			err = net.ErrClosed
+		}
 	}
 	if err != nil {
 		p.shut()
 		g.running.Done()
 		return nil, err
 	}
-	p.start()
 	return p, nil
 }
 

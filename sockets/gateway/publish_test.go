@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -418,4 +419,93 @@ func TestPublishedConn(t *testing.T) {
 		}
 		return c, inner, func() { c.Close(); inner.Close() }, nil
 	})
+}
+
+// full has no descriptor for a connection while it is told so.
+type full struct{ now atomic.Bool }
+
+func (f *full) Startup(_ *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	return provider.ProcTable{WSPAccept: func(s *provider.Socket, r *provider.AcceptRequest) (*provider.Socket, wsa.Errno) {
+		if f.now.Load() {
+			return nil, wsa.EMFILE
+		}
+		return next.WSPAccept(s, r)
+	}}, 0
+}
+
+// Without descriptors clients wait, and the port does not turn in circles.
+func TestPublishWithoutDescriptors(t *testing.T) {
+	f := new(full)
+	w := newWorld(t, gateway.Config{}, f)
+	f.now.Store(true)
+	p := w.publish(t, wsa.IPPROTO_TCP, host4+":8080", "10.1.0.2:80", 0)
+	l := w.inside(t, "10.1.0.2:80")
+	c, err := w.server.Dial("tcp", host4+":8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	await(t, "it waits", func() bool { return p.Waited.Load() > 0 })
+	f.now.Store(false)
+	inner, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner.Close()
+	if n := p.Waited.Load(); n > 300 { // 10 a second
+		t.Errorf("it has waited %d times", n)
+	}
+}
+
+// Ports come and go under clients; nobody hangs, and nothing is left (TestMain).
+func TestPublishStorm(t *testing.T) {
+	w := newWorld(t, gateway.Config{}, allowing{})
+	l := w.inside(t, "10.1.0.2:80")
+	var wg, servers sync.WaitGroup
+	servers.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			servers.Go(func() { defer c.Close(); io.Copy(c, c) })
+		}
+	})
+	done := make(chan struct{})
+	for i := range 4 {
+		network := []string{"tcp", "udp"}[i%2]
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if c, err := w.server.Dial(network, host4+":8080"); err == nil {
+					c.SetDeadline(time.Now().Add(30 * time.Second))
+					c.Write([]byte("x"))
+					if network == "tcp" {
+						c.Read(make([]byte, 1))
+					}
+					c.Close()
+				}
+			}
+		})
+	}
+	for range 50 {
+		for _, protocol := range []int32{wsa.IPPROTO_TCP, wsa.IPPROTO_UDP} {
+			p, err := w.gateway.Publish(t.Context(), w.publication(protocol, host4+":8080", "10.1.0.2:80", 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var closing sync.WaitGroup
+			closing.Go(func() { p.Close() })
+			p.Close()
+			closing.Wait()
+		}
+	}
+	close(done)
+	wg.Wait()
+	l.Close()
+	servers.Wait()
 }

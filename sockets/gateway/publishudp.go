@@ -32,12 +32,13 @@ func (port *publicPort) receive() (more bool) {
 	defer posts.Put(s)
 	n, e := port.take(s)
 	port.deliver(s, n)
-	switch {
-	case e == 0:
+	switch e {
+	case 0:
 		return true
-	case e == wsa.EWOULDBLOCK, e == wsa.ENOBUFS:
+	case wsa.EWOULDBLOCK, wsa.EINVAL, wsa.ENOBUFS, wsa.EOPNOTSUPP: // as association.stopped
 		return false
-	case e == wsa.ENETDOWN, e == wsa.ENOTSOCK, port.s.Failed() != 0:
+	}
+	if e == wsa.ENETDOWN || e == wsa.ENOTSOCK || port.s.Failed() != 0 {
 		port.p.g.log.Error("a published port has failed", "port", port.at.String(), "err", e)
 		return false
 	}
@@ -71,12 +72,14 @@ func (port *publicPort) take(s *post) (n int, e wsa.Errno) {
 			return n, e
 		}
 		d.N, d.Addr, s.local[n] = size, s.msg.Addr, netip.Addr{}
-		if s.control.Has&provider.ControlPacketInfo != 0 {
-			s.local[n] = s.control.Dst
+		if to := s.control.Dst; !to.IsMulticast() && to != broadcast4 { // from which nothing can be sent
+			s.local[n] = to
 		}
 	}
 	return n, 0
 }
+
+var broadcast4 = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // deliver hands the first n datagrams of s to the program, those of one client that
 // follow each other at once.
