@@ -36,6 +36,7 @@ var doors = map[string][]string{
 	"github.com/vishvananda":       {"tun", "cmd/netnsd", "bench"},
 	"github.com/spf13/cobra":       {"cmd/netnsd"},
 	"github.com/goccy/go-yaml":     {"provider/layer", "cmd/netnsd"},
+	"cel.dev/cel-go":               {"provider/layer/policy"},
 	"golang.org/x/net/dns":         {"sockets", "cmd/netnsd", "bench"},
 	"golang.org/x/sys":             {"tun", "stack", "provider/host", "cmd/netnsd", "bench"},
 	"github.com/creack/pty":        {},

@@ -57,6 +57,7 @@ type Learned struct {
 	SNI   string // server name of the program's ClientHello
 	ALPN  string // protocols that it offers, with commas
 	ECH   bool   // the ClientHello has an encrypted one in it: SNI is the outer name
+	Plain bool   // the stream has begun, and not with a ClientHello
 }
 
 type learned struct{ p atomic.Pointer[Learned] }

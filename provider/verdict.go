@@ -17,7 +17,7 @@ const (
 	OpAccept                 // an incoming connection's peer
 	OpListen                 // a listening socket's own address
 	OpJoinLeaf               // a multicast group
-	OpSNI                    // the server name of a ClientHello
+	OpSNI                    // the server name of a ClientHello, or that a stream begins with none (Learned.Plain)
 	OpHTTP                   // a request
 )
 
@@ -64,6 +64,7 @@ type Verdict struct {
 	Layer  string // the layer's name in the catalog
 	Rule   string // the rule as written
 	Pos    string // file:line:column of the rule, "" if it has none
+	Reason string // why that rule, in words, where the rule does not say it itself
 	Shadow bool   // Action is what it would be; it is not obeyed (provider/layer/shadow)
 }
 

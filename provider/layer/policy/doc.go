@@ -25,7 +25,7 @@
 //
 //   - Deny wins over allow, whatever the order. What no rule matches follows the
 //     default.
-//   - Unknown matches nothing. A name rule does not match an address that no
+//   - Unknown matches nothing (conditions: see below). A name rule does not match an address that no
 //     known name was given for; a rule with a protocol or a port does not match
 //     an operation whose protocol or port is not known.
 //   - An address may have several live names. Any of them may match a rule.
@@ -43,7 +43,7 @@
 //     (rebinding). Allow the address instead, if it is meant.
 //   - A rule by name does not match UDP port 443 unless it says udp: what QUIC asks
 //     for is encrypted, and programs go on with TCP. Those that say it trust the
-//     address.
+//     address. What is denied so says quic: deny.
 //   - An encrypted ClientHello (ECH) is judged by its outer name, unless the policy
 //     says ech: deny. Browsers send one for show, which cannot be told from a real
 //     one; the name of a real one is that of the provider, which no rule allows.
@@ -66,8 +66,60 @@
 //	unreachable  EHOSTUNREACH  ICMP host unreachable
 //	drop         ETIMEDOUT     silence
 //
-// A denied lookup is NXDOMAIN, whatever stands there. A socket of the program
-// that embeds us gets the code at once; the other looks are the gateway's.
+// A denied lookup is NXDOMAIN, whatever stands there: REFUSED, or silence, would have
+// resolvers ask again and elsewhere. A socket of the program that embeds us gets the
+// code at once; the other looks are the gateway's.
+//
+// # Who, and when
+//
+// A rule can be about some processes only, and hold under a condition only:
+//
+//	uid: [0, 1000]                one of these
+//	exe: /usr/bin/curl            the executable; /opt/agent/ is any below
+//	cgroup: /system.slice/a.service   and what is below
+//	when: port == 443 && names.exists(n, n.endsWith(".example.com"))
+//
+// A condition is an expression in CEL (https://cel.dev), compiled and checked when
+// the policy is read, over these facts:
+//
+//	op           "lookup", "connect", "sendto", "joinleaf", "sni"
+//	attachment   of the network the program is in; "run"
+//	names        the living names that the name service gave for the address; of a lookup, its name
+//	address      as text, with address.within("10.0.0.0/8") or a group's name
+//	port         protocol is "tcp", "udp" or "icmp"
+//	server_name  of the ClientHello, in lower case; "" if it has none, or the stream begins otherwise;
+//	             alpn (with commas) and ech beside
+//	uid          pid, exe, cgroup likewise, of the process
+//
+// A fact may be unknown, and what depends on it then is: uid == 1000 || port == 80 is
+// true at port 80 and unknown elsewhere, if nobody knows the uid. A condition that is
+// unknown, fails (a list has no such element) or takes too many steps does not let a
+// rule allow, and does not keep one from denying. uid, exe and cgroup are the same.
+//
+// Facts that come later are waited for: a lookup does not know protocol, address and
+// port, and of a stream server_name, alpn and ech are known when it has begun. A rule
+// that waits for one allows for the time being and does not deny yet; it is asked
+// again when the fact is there. Of datagrams the server name never is.
+//
+// A condition takes 1 to 2 µs and a dozen allocations (BenchmarkCondition), once for a
+// connection, once a second for a flow of datagrams; rules without one none.
+//
+// # Other name services
+//
+// A program that asks another name service than the gateway's finds addresses that
+// the gateway knows no names for, so nothing is allowed it by name, and nobody sees
+// what it asks. Two modes say what of that is denied, for the policy's own words do
+// not:
+//
+//	dot: deny   port 853 of TCP and UDP: DNS over TLS (RFC 7858) and QUIC (RFC 9250)
+//	doh: deny   port 443 of the addresses and names of known public resolvers, such as
+//	            dns.google, by lookup, connection and server name; and the lookups by
+//	            which programs find out whether they may ask elsewhere
+//
+// Left out, they are as the default is. A rule opens what a mode denies if it names
+// just that: *:853, or dns.google:443, not * or *:1-65535. The list of resolvers is
+// not complete and cannot be (resolvers.go): what really holds is that addresses without
+// a name are denied. Plain DNS elsewhere is port 53, as any other.
 //
 // # Files
 //
@@ -82,13 +134,21 @@
 //	listen: allow            # or deny
 //	ech: allow               # or deny
 //	rebind: deny             # or allow
+//	dot: deny                # or allow; as default is if left out
+//	doh: deny                # or allow; as default is if left out
 //	rules:
 //	  - allow: ["example.com:443", "*.example.com"]
 //	    note: web
 //	  - deny: [metadata, 10.0.0.0/8]
 //	    with: drop
+//	  - allow: ["*:8080"]
+//	    uid: 1000
+//	    when: address.within("private") || attachment == "lab"
 //
 // [Config.Text] writes one.
+//
+// A verdict says which rule, where it stands and, where no rule matches, as far as it can
+// be told why (provider.Verdict.Reason).
 //
 // A policy is immutable and safe for concurrent use.
 package policy

@@ -60,6 +60,7 @@ func protoOf(f *provider.Facts) proto {
 // SyntaxError says what is wrong with an expression, where, and what to write.
 type SyntaxError struct {
 	Text   string
+	Line   int // of a condition, from 1; 0 is the first, too
 	Column int // of the character, from 1
 	Reason string
 }

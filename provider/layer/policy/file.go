@@ -206,6 +206,8 @@ func (r *reader) policy(root ast.Node) (c Config, err error) {
 		"listen": func(n ast.Node) error { return r.action(n, &c.Listen) },
 		"ech":    func(n ast.Node) error { return r.action(n, &c.ECH) },
 		"rebind": func(n ast.Node) error { return r.action(n, &c.Rebind) },
+		"dot":    func(n ast.Node) error { return r.action(n, &c.DoT) },
+		"doh":    func(n ast.Node) error { return r.action(n, &c.DoH) },
 		"rules": func(n ast.Node) error {
 			return r.each(n, "rules", func(n ast.Node) error {
 				rules, err := r.rule(n)
@@ -222,9 +224,8 @@ func (r *reader) policy(root ast.Node) (c Config, err error) {
 
 // rule reads one item of rules, which has one expression or several.
 func (r *reader) rule(n ast.Node) (rules []Rule, err error) {
-	var with How
+	var common Rule // what all of them share
 	var withAt ast.Node
-	var note string
 	list := func(a provider.Action) func(ast.Node) error {
 		return func(n ast.Node) error {
 			if len(rules) > 0 {
@@ -243,10 +244,17 @@ func (r *reader) rule(n ast.Node) (rules []Rule, err error) {
 		"deny":  list(provider.Deny),
 		"with": func(n ast.Node) error {
 			withAt = n
-			return r.how(n, &with)
+			return r.how(n, &common.With)
 		},
 		"note": func(n ast.Node) (err error) {
-			note, _, err = r.text(n)
+			common.Note, _, err = r.text(n)
+			return err
+		},
+		"uid":    func(n ast.Node) error { return r.uids(n, &common.Process.UIDs) },
+		"exe":    func(n ast.Node) error { return r.paths(n, "exe", &common.Process.Exes) },
+		"cgroup": func(n ast.Node) error { return r.paths(n, "cgroup", &common.Process.CGroups) },
+		"when": func(n ast.Node) (err error) {
+			common.When, err = r.when(n)
 			return err
 		},
 	})
@@ -259,7 +267,8 @@ func (r *reader) rule(n ast.Node) (rules []Rule, err error) {
 		return nil, r.at(withAt, "with says how a denial looks; this rule allows")
 	}
 	for i := range rules {
-		rules[i].With, rules[i].Note = with, note
+		rules[i].With, rules[i].Note = common.With, common.Note
+		rules[i].Process, rules[i].When = common.Process, common.When
 	}
 	return rules, nil
 }

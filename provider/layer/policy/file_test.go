@@ -19,7 +19,7 @@ func TestParseErrors(t *testing.T) {
 		{"no version", "default: deny\n", 1, 1, "version: 1"},
 		{"wrong version", "version: 2\n", 1, 10, "possible is 1"},
 		{"unknown key", "version: 1\nruels: []\n", 2, 1, `unknown key "ruels"`},
-		{"unknown key in a rule", "version: 1\nrules:\n  - allow: a\n    wiht: drop\n", 4, 5, `unknown key "wiht"; a rule has allow, deny, note, with`},
+		{"unknown key in a rule", "version: 1\nrules:\n  - allow: a\n    wiht: drop\n", 4, 5, `unknown key "wiht"; a rule has allow, cgroup, deny, exe, note, uid, when, with`},
 		{"key twice", "version: 1\ndefault: deny\ndefault: allow\n", 3, 1, "already"},
 		{"bad default", "version: 1\ndefault: block\n", 2, 10, "allow, deny"},
 		{"bad way", "version: 1\ndeny_with: rst\n", 2, 12, "prohibited, reset, unreachable, drop"},

@@ -34,14 +34,17 @@ func (h How) String() string { return hows[min(h, Drop)].name }
 // Errno is what the denied operation returns.
 func (h How) Errno() wsa.Errno { return hows[min(h, Drop)].errno }
 
-// A Rule allows or denies what its expression matches.
+// A Rule allows or denies what its expression matches, of the processes it is
+// about, if its condition holds.
 type Rule struct {
-	Action provider.Action // Allow or Deny
-	Expr   Expr
-	With   How    // of Deny
-	Note   string // for people, shown with the verdict
-	Text   string // the expression as written; default: its canonical form
-	Pos    string // where it stands, such as policy.yaml:7:13 or "--allow #2"
+	Action  provider.Action // Allow or Deny
+	Expr    Expr
+	Process Process    // default: any
+	When    *Condition // default: always
+	With    How        // of Deny
+	Note    string     // for people, shown with the verdict
+	Text    string     // the expression as written; default: its canonical form
+	Pos     string     // where it stands, such as policy.yaml:7:13 or "--allow #2"
 }
 
 // Config is a policy as it is written. The zero value denies everything.
@@ -52,6 +55,8 @@ type Config struct {
 	Listen    provider.Action    // Allow or Deny; default Allow
 	ECH       provider.Action    // of an encrypted ClientHello; default Allow, by its outer name
 	Rebind    provider.Action    // of a private address under a name that is allowed; default Deny
+	DoT       provider.Action    // of port 853, DNS over TLS or QUIC; default as Default
+	DoH       provider.Action    // of known resolvers that are asked over HTTPS; default as Default
 	Rules     []Rule
 	Pos       string // where Default is written
 }
@@ -60,15 +65,29 @@ type Config struct {
 type Policy struct {
 	cfg         Config
 	deny, allow []rule
-	rest        provider.Verdict // what no rule matches
+	rest        [reasons]provider.Verdict // what no rule matches
 	listen, ech provider.Verdict
+	dot, doh    provider.Verdict
+	byHello     bool // a condition asks about what a ClientHello says
 }
 
-// rule is a Rule with its verdicts made ready: rebound is that of one that allows,
-// about an address that its name should not have.
+// rule is a Rule with its verdicts made ready. Of one that allows by name, rebound
+// is about an address that the name should not have, and quic about a server name
+// that cannot be read.
 type rule struct {
-	expr             Expr
-	verdict, rebound provider.Verdict
+	expr                   Expr
+	process                Process
+	when                   *Condition
+	verdict, rebound, quic provider.Verdict
+}
+
+// asks is what the rule says beyond its expression.
+func (r *rule) asks(f *provider.Facts, q *question, op provider.Op) answer {
+	a := r.process.fits(f.Origin)
+	if a == no || r.when == nil {
+		return a
+	}
+	return a.and(r.when.holds(*f, *q, op))
 }
 
 // New makes a policy. It refuses rules without action or expression.
@@ -85,9 +104,11 @@ func New(c Config) (*Policy, error) {
 	c.Rules = slices.Clone(c.Rules)
 	p := &Policy{
 		cfg:    c,
-		rest:   verdict(c.Default, c.DenyWith, "default: "+c.Default.String(), c.Pos),
+		rest:   unmatched(c),
 		listen: verdict(c.Listen, Prohibited, "listen: "+c.Listen.String(), ""),
 		ech:    verdict(c.ECH, c.DenyWith, "ech: "+c.ECH.String(), ""),
+		dot:    stated(c, c.DoT, "dot", "port 853 is for asking another name service over TLS or QUIC"),
+		doh:    stated(c, c.DoH, "doh", "a known resolver, which is asked over HTTPS"),
 	}
 	for i, r := range c.Rules {
 		if err := p.add(r); err != nil {
@@ -104,7 +125,7 @@ func (p *Policy) add(r Rule) error {
 	if r.Text == "" {
 		r.Text = r.Expr.String()
 	}
-	text := r.Action.String() + " " + r.Text
+	text := r.Action.String() + " " + r.Text + narrowed(&r)
 	if r.Note != "" {
 		text += " # " + r.Note
 	}
@@ -112,7 +133,12 @@ func (p *Policy) add(r Rule) error {
 	if how == AsUsual {
 		how = p.cfg.DenyWith
 	}
-	made := rule{r.Expr, verdict(r.Action, how, text, r.Pos), verdict(provider.Deny, how, "rebind: deny, to "+text, r.Pos)}
+	p.byHello = p.byHello || r.When != nil && r.When.hello
+	made := rule{
+		r.Expr, r.Process, r.When, verdict(r.Action, how, text, r.Pos),
+		verdict(provider.Deny, how, "rebind: deny, to "+text, r.Pos), verdict(provider.Deny, how, "quic: deny, to "+text, r.Pos),
+	}
+	made.quic.Reason = "what QUIC asks for is encrypted; a rule that says udp: trusts the address"
 	switch r.Action {
 	case provider.Allow:
 		p.allow = append(p.allow, made)
@@ -152,41 +178,65 @@ func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
 		return p.listen
 	}
 	q := ask(&f, op)
+	if q.plain && !p.byHello {
+		return provider.Verdict{} // nothing that was not asked at the connect
+	}
 	if q.hello && f.Late.ECH && p.cfg.ECH == provider.Deny {
 		return p.ech
 	}
 	for i := range p.deny {
-		if p.deny[i].expr.denies(&q) {
-			return p.deny[i].verdict
+		if r := &p.deny[i]; r.expr.denies(&q) && r.asks(&f, &q, op).denied() {
+			return r.verdict
 		}
 	}
-	var rebound *rule
+	mode := p.mode(&q)
+	refused := mode
 	for i := range p.allow {
 		r := &p.allow[i]
+		v := p.allows(r, &q)
 		switch {
-		case r.expr.allows(&q):
-			return r.verdict
-		case rebound == nil && r.expr.allowsByName(&q):
-			if p.cfg.Rebind == provider.Allow || !Inner(q.addr) && !Inner(q.nat64) {
-				return r.verdict
-			}
-			rebound = r // another rule may allow the address
+		case v == nil, v.Denied() && refused != nil, mode != nil && !p.opens(&r.expr, mode), !r.asks(&f, &q, op).allowed():
+		case v.Denied():
+			refused = v // another rule may allow it
+		default:
+			return *v
 		}
 	}
-	if rebound != nil {
-		return rebound.rebound
+	if refused != nil {
+		return *refused
 	}
-	return p.rest
+	return p.rest[q.reason()]
+}
+
+// allows is r's verdict on q, nil if it has none.
+func (p *Policy) allows(r *rule, q *question) *provider.Verdict {
+	switch {
+	case r.expr.allows(q):
+		return &r.verdict
+	case !r.expr.allowsByName(q):
+		return nil
+	case q.quic() && r.expr.proto != udp:
+		if p.cfg.Default == provider.Allow {
+			return nil
+		}
+		return &r.quic
+	case p.cfg.Rebind != provider.Allow && Inner(q.addr):
+		return &r.rebound
+	}
+	return &r.verdict
 }
 
 // Inner reports an address that a name of the outside should not have: who owns
 // the name would lead the program to a neighbour of the host's. Rules by name do
-// not allow such a one, see Config.Rebind.
+// not allow such a one, see Config.Rebind. An address of NAT64 is the one within it.
 func Inner(a netip.Addr) bool {
 	if !a.IsValid() {
 		return false
 	}
 	a = a.WithZone("").Unmap()
+	if wellKnownNAT64.Contains(a) {
+		a = inNAT64(a)
+	}
 	for _, g := range innerGroups {
 		for _, net := range g.where {
 			if net.Contains(a) {
@@ -199,15 +249,15 @@ func Inner(a netip.Addr) bool {
 
 var innerGroups = []*group{groupNamed("private"), groupNamed("loopback"), groupNamed("linklocal"), groupNamed("metadata")}
 
-// ByName reports whether a rule is about a name: then the chain needs a layer that
-// reads the ClientHello (provider/layer/sni).
+// ByName reports whether a rule, or a mode that is written down, is about names: then
+// the chain needs a layer that reads the ClientHello (provider/layer/sni).
 func (p *Policy) ByName() bool {
 	for _, r := range p.cfg.Rules {
 		if r.Expr.host.kind == exact || r.Expr.host.kind == below {
 			return true
 		}
 	}
-	return p.cfg.ECH == provider.Deny
+	return p.byHello || p.cfg.ECH == provider.Deny || p.cfg.DoH == provider.Deny
 }
 
 // OnFailure implements provider.Decider.
@@ -223,6 +273,7 @@ type question struct {
 	names  []string
 	hello  bool   // a ClientHello is asked about
 	sni    string // its server name
+	plain  bool   // a stream is asked about that begins with something else
 }
 
 var wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
@@ -235,13 +286,18 @@ func ask(f *provider.Facts, op provider.Op) question {
 	q.proto, q.port = protoOf(f), f.Remote.Port()
 	q.addr = f.Remote.Addr().WithZone("").Unmap()
 	if q.addr.IsValid() && wellKnownNAT64.Contains(q.addr) {
-		b := q.addr.As16()
-		q.nat64 = netip.AddrFrom4([4]byte(b[12:]))
+		q.nat64 = inNAT64(q.addr)
 	}
 	if op == provider.OpSNI {
-		q.hello, q.sni = true, f.Late.SNI
+		q.plain = f.Late.Plain
+		q.hello, q.sni = !q.plain, f.Late.SNI
 	}
 	return q
+}
+
+func inNAT64(a netip.Addr) netip.Addr {
+	b := a.As16()
+	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
 // named reports whether one of the names is one of h's.
@@ -274,7 +330,7 @@ func (x *Expr) allows(q *question) bool {
 
 // allowsByName is allows by what the address is called.
 func (x *Expr) allowsByName(q *question) bool {
-	return !q.lookup && x.service(q) && q.agreed(&x.host) && (!q.quic() || x.proto == udp)
+	return !q.lookup && x.service(q) && q.agreed(&x.host)
 }
 
 // denies: a lookup only by a rule that leaves nothing of the name.

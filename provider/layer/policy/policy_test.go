@@ -178,6 +178,7 @@ func TestRebind(t *testing.T) {
 		{"rules: [{allow: '*.example'}]", "tcp 169.254.169.254:80 a.example", provider.Deny, "rebind: deny, to allow *.example"},
 		{"rules: [{allow: a.example}]", "tcp 127.0.0.1:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
 		{"rules: [{allow: a.example}]", "tcp [64:ff9b::10.0.0.1]:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp [64:ff9b::192.0.2.1]:80 a.example", provider.Allow, "allow a.example"},
 		{"rules: [{allow: 'a.example:443'}]", "tcp 10.0.0.1:80 a.example", provider.Deny, "default: deny"},
 		{"rules: [{allow: a.example}]", "tcp 10.0.0.1:443 b.example", provider.Deny, "default: deny"},
 		{"rules: [{allow: a.example}, {allow: 10.0.0.0/24}]", "tcp 10.0.0.1:443 a.example", provider.Allow, "allow 10.0.0.0/24"},

@@ -31,6 +31,12 @@ func (c Config) Text() string {
 	if c.Rebind == provider.Allow {
 		key("rebind", "allow")
 	}
+	if c.DoT != provider.NoOpinion {
+		key("dot", c.DoT.String())
+	}
+	if c.DoH != provider.NoOpinion {
+		key("doh", c.DoH.String())
+	}
 	for i, first := 0, true; i < len(c.Rules); first = false {
 		if first {
 			b.WriteString("rules:\n")
@@ -54,7 +60,8 @@ func chosen(a, usual provider.Action) provider.Action {
 
 // goesWith reports whether s can stand in the same item of the file.
 func (r Rule) goesWith(s Rule) bool {
-	return r.Action == s.Action && r.With == s.With && r.Note == s.Note && r.Expr.host == s.Expr.host
+	return r.Action == s.Action && r.With == s.With && r.Note == s.Note && r.Expr.host == s.Expr.host &&
+		r.Process.equal(&s.Process) && r.When.String() == s.When.String()
 }
 
 // writeRule writes one item. Expressions are always quoted: *, [ and : mean
@@ -65,6 +72,7 @@ func writeRule(b *strings.Builder, rules []Rule) {
 		all = append(all, strconv.Quote(r.Expr.String()))
 	}
 	fmt.Fprintf(b, "  - %s: [%s]\n", rules[0].Action, strings.Join(all, ", "))
+	writeNarrow(b, &rules[0])
 	if w := rules[0].With; w != AsUsual {
 		fmt.Fprintf(b, "    with: %s\n", w)
 	}

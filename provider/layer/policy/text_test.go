@@ -14,10 +14,16 @@ deny_with: drop
 on_failure: open
 listen: deny
 ech: deny
+dot: allow
+doh: deny
 rules:
   - allow: ["tcp:example.com:80,443", "udp:example.com:443"]
     note: "web"
   - allow: ["*.example.com"]
+    uid: [0, 1000]
+    exe: ["/usr/bin/", "/bin/curl"]
+    cgroup: ["/a b/\x5b"]
+    when: "port == 443 &&\n uid in \x5b0\x5d"
     note: "web"
   - deny: ["[2001:db8::]/32:80", "metadata", "tcp.", "10.0.0.0/8"]
     with: reset
@@ -51,9 +57,20 @@ func same(t *testing.T, p *policy.Policy, text string) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
+	if a, b := conditions(p), conditions(q); !reflect.DeepEqual(a, b) {
+		t.Errorf("conditions %q are read back as %q", a, b)
+	}
 	if a, b := bare(p), bare(q); !reflect.DeepEqual(a, b) {
 		t.Errorf("%+v\nis read back as\n%+v\nfrom\n%s", a, b, text)
 	}
+}
+
+// conditions are those of the rules: compiled, they cannot be compared.
+func conditions(p *policy.Policy) (all []string) {
+	for _, r := range p.Config().Rules {
+		all = append(all, r.When.String())
+	}
+	return all
 }
 
 func bare(p *policy.Policy) policy.Config {
@@ -61,7 +78,7 @@ func bare(p *policy.Policy) policy.Config {
 	c.Pos = ""
 	for i := range c.Rules {
 		r := &c.Rules[i]
-		r.Pos, r.Text, r.Note = "", r.Expr.String(), strings.ToValidUTF8(r.Note, "\uFFFD")
+		r.Pos, r.Text, r.Note, r.When = "", r.Expr.String(), strings.ToValidUTF8(r.Note, "\uFFFD"), nil
 	}
 	return c
 }

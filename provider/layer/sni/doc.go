@@ -2,7 +2,8 @@
 // known which server the program asks for: the name in its TLS ClientHello
 // (RFC 6066, 3). The deciding layers of the chain are asked about it
 // (provider.OpSNI); what they allow goes on, unchanged, and the layer is out of
-// the way from then on.
+// the way from then on. They are asked, too, about a stream that begins with
+// something else (provider.Learned.Plain), for those that want a name there.
 //
 //	application ── bytes ──▶ held ── Parse ──▶ Learn, Judge ──▶ sent on, Handover
 //	            ◀───────────────── handed over at once ─────────────────

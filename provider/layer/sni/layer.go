@@ -60,13 +60,16 @@ func (l layer) converse(_ context.Context, x *kit.Exchange) error {
 	switch {
 	case errors.Is(err, ErrNotTLS):
 		err = nil
+		if len(held) > 0 {
+			err = judge(x, provider.Learned{Plain: true})
+		}
 	case err == nil:
-		err = judge(x, hello)
+		err = judge(x, learned(hello))
 	}
 	var r refusal
 	if l.cfg.Shadow && errors.As(err, &r) {
 		x.App.SetReadDeadline(time.Time{})
-		err = judge(x, Hello{})
+		err = judge(x, learned(Hello{}))
 	}
 	if errors.As(err, &r) {
 		x.Socket.Fail(wsa.EACCES, r.Error())
@@ -120,20 +123,27 @@ func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
 	return held, hello, nil
 }
 
-// judge asks the chain about the server that is meant.
-func judge(x *kit.Exchange, h Hello) error {
-	learned := provider.Learned{Hello: true, SNI: h.Name, ALPN: strings.Join(h.ALPN, ","), ECH: h.ECH}
-	x.Socket.Learn(func(provider.Learned) provider.Learned { return learned })
+func learned(h Hello) provider.Learned {
+	return provider.Learned{Hello: true, SNI: h.Name, ALPN: strings.Join(h.ALPN, ","), ECH: h.ECH}
+}
+
+// judge asks the chain about the server that is meant, or about a stream that says
+// nothing of one.
+func judge(x *kit.Exchange, l provider.Learned) error {
+	x.Socket.Learn(func(provider.Learned) provider.Learned { return l })
 	f := x.Facts
-	f.Late = learned
+	f.Late = l
 	v := x.Socket.Judge(f, provider.OpSNI)
 	if !v.Denied() {
 		return nil
 	}
-	name := h.Name
-	if name == "" {
-		name = "none"
+	what := "server name " + l.SNI
+	switch {
+	case l.Plain:
+		what = "no ClientHello"
+	case l.SNI == "":
+		what = "server name none"
 	}
-	x.Socket.Fail(v.Errno, "server name "+name+": "+v.String())
+	x.Socket.Fail(v.Errno, what+": "+v.String())
 	return v.Errno.Err()
 }

@@ -42,6 +42,12 @@ func session(t *testing.T, c sni.Config, allow ...string) *sockets.Session {
 	if rules, err = policy.New(own); err != nil {
 		t.Fatal(err)
 	}
+	return under(t, c, rules)
+}
+
+// under is session with any rules.
+func under(t *testing.T, c sni.Config, rules *policy.Policy) *sockets.Session {
+	t.Helper()
 	h, err := host.New(host.Config{})
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -256,5 +262,49 @@ func TestShadow(t *testing.T) {
 			t.Errorf("of %q arrived %q", text, b)
 		}
 		conn.Close()
+	}
+}
+
+// A policy that wants a server name of a stream is asked about one that has none,
+// before any of its bytes is sent.
+func TestPlain(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	got := make(chan string, 1)
+	for _, c := range []struct {
+		when string
+		ok   bool
+	}{{"server_name == 'good.example'", false}, {"server_name == ''", true}, {"port > 0", true}} {
+		go func() { // ends with the listener, at the latest
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			b, _ := io.ReadAll(c)
+			got <- string(b)
+		}()
+		p, err := policy.Parse("p", []byte("version: 1\nrules: [{allow: 127.0.0.1, when: \""+c.when+"\"}]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := under(t, sni.Config{}, p).DialContext(t.Context(), "tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		io.WriteString(conn, "GET / HTTP/1.1\r\n")
+		conn.(interface{ CloseWrite() error }).CloseWrite()
+		_, err = io.ReadAll(conn)
+		if c.ok && err != nil || !c.ok && !errors.Is(err, syscall.EACCES) {
+			t.Errorf("%s: %v", c.when, err)
+		}
+		conn.Close()
+		if b := <-got; (b != "") != c.ok {
+			t.Errorf("%s: the server has seen %q", c.when, b)
+		}
 	}
 }
