@@ -71,7 +71,8 @@ func (l *Layer) Dropped() uint64 { return l.dropped.Load() }
 // before it had a socket, or a client of a published UDP port. The event is op.
 // While no chain with the layer is built the line counts as dropped.
 func (l *Layer) Witness(f provider.Facts, op provider.Op, v provider.Verdict) {
-	r := Record{Event: op.String(), Names: f.Names, SNI: f.Late.SNI, ALPN: f.Late.ALPN, Verdict: verdictOf(&v)}
+	r := Record{Event: op.String(), Names: f.Names, Verdict: verdictOf(&v)}
+	r.late(f.Late)
 	r.origin(f.Origin)
 	if f.Type != 0 || f.Protocol != 0 {
 		r.triple(max(f.Remote.Family, f.Local.Family), f.Type, f.Protocol)

@@ -26,9 +26,12 @@ type Record struct {
 	Protocol string   `json:"protocol,omitempty"` // tcp, udp, icmp, icmpv6 or the number
 	Src      string   `json:"src,omitempty"`      // address:port
 	Dst      string   `json:"dst,omitempty"`
-	Names    []string `json:"names,omitempty"` // of the destination
+	Names    []string `json:"names,omitempty"` // of the destination; of close: as they were at the connect
+	Hello    bool     `json:"hello,omitempty"` // a ClientHello was seen, with or without a name
 	SNI      string   `json:"sni,omitempty"`
 	ALPN     string   `json:"alpn,omitempty"`
+	ECH      bool     `json:"ech,omitempty"`   // the hello has an encrypted one in it
+	Plain    bool     `json:"plain,omitempty"` // the stream began with something else
 
 	Verdict *Verdict `json:"verdict,omitempty"` // the last one on the socket
 	Error   string   `json:"error,omitempty"`   // a code's name, such as WSAECONNREFUSED
@@ -65,6 +68,7 @@ type Verdict struct {
 	Layer  string `json:"layer"`
 	Rule   string `json:"rule,omitempty"`
 	Pos    string `json:"pos,omitempty"`
+	Reason string `json:"reason,omitempty"` // why that rule, where it does not say so itself
 	Shadow bool   `json:"shadow,omitempty"` // it would be action, and was not: the operation passed
 }
 
@@ -72,7 +76,7 @@ func verdictOf(v *provider.Verdict) *Verdict {
 	if v == nil || v.Action == provider.NoOpinion {
 		return nil
 	}
-	r := &Verdict{Action: v.Action.String(), Layer: v.Layer, Rule: v.Rule, Pos: v.Pos, Shadow: v.Shadow}
+	r := &Verdict{Action: v.Action.String(), Layer: v.Layer, Rule: v.Rule, Pos: v.Pos, Reason: v.Reason, Shadow: v.Shadow}
 	if v.Action > provider.Allow {
 		r.Errno = v.Errno.Name()
 	}
@@ -95,6 +99,11 @@ func (r *Record) origin(o *provider.Origin) {
 // destination fills in where to, and the names known for it.
 func (r *Record) destination(o *provider.Origin, to provider.Addr) {
 	r.Dst, r.Names = to.String(), o.NamesOf(to.Addr())
+}
+
+// late fills in what a stream's first bytes said.
+func (r *Record) late(l provider.Learned) {
+	r.Hello, r.SNI, r.ALPN, r.ECH, r.Plain = l.Hello, l.SNI, l.ALPN, l.ECH, l.Plain
 }
 
 // triple fills in what kind of socket.

@@ -21,9 +21,10 @@ type witness struct {
 type life struct {
 	born time.Time
 
-	mu   sync.Mutex
-	dst  provider.Addr // of the last connect
-	sent map[provider.Addr]provider.Verdict
+	mu    sync.Mutex
+	dst   provider.Addr // of the last connect
+	names []string      // of dst, then
+	sent  map[provider.Addr]provider.Verdict
 }
 
 // line is a record about s.
@@ -82,13 +83,13 @@ func (w *witness) connect(s *provider.Socket, q *provider.ConnectRequest) wsa.Er
 	if q.To.Family == 0 {
 		return e // a datagram socket lets go of its peer
 	}
-	if l := w.slot.Of(s); l != nil {
-		l.mu.Lock()
-		l.dst = q.To
-		l.mu.Unlock()
-	}
 	r := w.line("connect", s)
 	r.destination(s.Origin, q.To)
+	if l := w.slot.Of(s); l != nil {
+		l.mu.Lock()
+		l.dst, l.names = q.To, r.Names
+		l.mu.Unlock()
+	}
 	r.outcome(e)
 	w.j.add(r)
 	return e
@@ -148,8 +149,7 @@ func (w *witness) close(s *provider.Socket, mode provider.CloseMode) wsa.Errno {
 // last is the record of a socket's end.
 func (w *witness) last(s *provider.Socket, mode provider.CloseMode) Record {
 	r := w.line("close", s)
-	late := s.Learned()
-	r.SNI, r.ALPN = late.SNI, late.ALPN
+	r.late(s.Learned())
 	r.Totals = &Totals{
 		BytesIn: s.Traffic.BytesIn.Load(), BytesOut: s.Traffic.BytesOut.Load(),
 		PacketsIn: s.Traffic.PacketsIn.Load(), PacketsOut: s.Traffic.PacketsOut.Load(),
@@ -157,11 +157,10 @@ func (w *witness) last(s *provider.Socket, mode provider.CloseMode) Record {
 	if l := w.slot.Of(s); l != nil {
 		r.Duration = w.now().Sub(l.born).Milliseconds()
 		l.mu.Lock()
-		dst := l.dst
-		l.mu.Unlock()
-		if dst.Family != 0 {
-			r.destination(s.Origin, dst)
+		if l.dst.Family != 0 {
+			r.Dst, r.Names = l.dst.String(), l.names
 		}
+		l.mu.Unlock()
 	}
 	code, reason := w.why(s, mode)
 	r.outcome(code)
