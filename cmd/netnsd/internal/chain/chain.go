@@ -17,10 +17,11 @@ import (
 )
 
 // Attachment is the name of a run's network in rules and audit, Name that of
-// its chain in the catalog.
+// its chain in the catalog, and SNI that of the layer which reads ClientHellos.
 const (
 	Attachment = "run"
 	Name       = "run"
+	SNI        = "sni"
 )
 
 // Config is what a user says about the chain.

@@ -42,7 +42,7 @@ func (c Config) layers() (all []named, a *audit.Layer, err error) {
 	}
 	all = append(all, deciding...)
 	if rules.ByName() || c.Learn != nil {
-		all = append(all, named{"sni", sni.Layer(sni.Config{Shadow: c.Shadow})})
+		all = append(all, named{SNI, sni.Layer(sni.Config{Shadow: c.Shadow})})
 	}
 	return all, a, nil
 }
@@ -52,13 +52,24 @@ func (c Config) layers() (all []named, a *audit.Layer, err error) {
 // HostLoopback opens it.
 func (c Config) Rules() (*policy.Policy, error) {
 	p, err := c.given()
-	if err == nil && c.PrivateNames {
+	if err != nil {
+		return nil, err
+	}
+	return c.Complete(p)
+}
+
+// Complete is p with what holds whatever it says, and what flags say of it.
+func (c Config) Complete(p *policy.Policy) (*policy.Policy, error) {
+	if c.PrivateNames {
 		own := p.Config()
 		own.Rebind = provider.Allow
-		p, err = policy.New(own)
+		var err error
+		if p, err = policy.New(own); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil || c.HostLoopback {
-		return p, err
+	if c.HostLoopback {
+		return p, nil
 	}
 	return closed(p)
 }

@@ -8,7 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
+	"slices"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/run"
@@ -39,6 +39,7 @@ type Verdict struct {
 	Errno  string `json:"errno,omitempty"`
 	Rule   string `json:"rule,omitempty"`
 	Pos    string `json:"pos,omitempty"` // file:line:column
+	Reason string `json:"reason,omitempty"`
 }
 
 // A Step is one entry of the catalog that was looked at.
@@ -101,17 +102,11 @@ func (a *Answer) through(c chain.Config, f *provider.Facts) wsa.Errno {
 	return e
 }
 
-func (q Query) names() []string {
-	if q.Name == "" {
-		return nil
-	}
-	return []string{q.Name}
-}
-
 // origin are the facts that the gateway would know. The address of a name is
 // not known before it is asked for.
 func (q Query) origin() *provider.Origin {
-	o := &provider.Origin{Attachment: chain.Attachment, UID: os.Geteuid(), Name: q.Name}
+	o := &provider.Origin{Attachment: chain.Attachment, Name: q.Name}
+	q.owner(o)
 	af, _, _, _ := q.triple()
 	o.Destination = provider.Addr{AddrPort: netip.AddrPortFrom(q.Addr, q.Port), Family: af}
 	return o
@@ -125,8 +120,17 @@ func (a *Answer) ask(c *provider.Chain, f provider.Facts, q Query, op provider.O
 		ops = []provider.Op{provider.OpLookup, op}
 		a.Notes = append(a.Notes, "rules on addresses are judged when the name's addresses are known")
 	}
+	switch {
+	case q.hello() != nil:
+		ops = append(ops, provider.OpSNI)
+	case q.Protocol == "tcp" && readsHellos(c):
+		a.Notes = append(a.Notes, "a ClientHello is judged by the server that it asks for: see --server-name")
+	}
 	a.Allowed = true
 	for _, op := range ops {
+		if op == provider.OpSNI {
+			f.Late = q.hello().learned()
+		}
 		for _, v := range c.Explain(f, op) {
 			a.Verdicts = append(a.Verdicts, verdict(op, v))
 		}
@@ -137,8 +141,13 @@ func (a *Answer) ask(c *provider.Chain, f provider.Facts, q Query, op provider.O
 	}
 }
 
+// readsHellos reports whether c has the layer that reads ClientHellos.
+func readsHellos(c *provider.Chain) bool {
+	return slices.ContainsFunc(c.Storeys(), func(s provider.Storey) bool { return s.Name == chain.SNI })
+}
+
 func verdict(op provider.Op, v provider.Verdict) Verdict {
-	w := Verdict{Op: op.String(), Layer: v.Layer, Action: v.Action.String(), Rule: v.Rule, Pos: v.Pos}
+	w := Verdict{Op: op.String(), Layer: v.Layer, Action: v.Action.String(), Rule: v.Rule, Pos: v.Pos, Reason: v.Reason}
 	if v.Denied() {
 		w.Errno = v.Errno.Name()
 	}
@@ -185,6 +194,9 @@ func (a *Answer) Write(w io.Writer, colour func(good bool, text string) string) 
 		}
 		if v.Pos != "" {
 			fmt.Fprintf(w, "  (%s)", v.Pos)
+		}
+		if v.Reason != "" {
+			fmt.Fprintf(w, ": %s", v.Reason)
 		}
 		fmt.Fprintln(w)
 	}

@@ -19,6 +19,7 @@ type Query struct {
 	Name     string // or
 	Addr     netip.Addr
 	Port     uint16
+	Given    *Given // nil is nothing
 }
 
 // Protocols are those of a Query.
@@ -105,8 +106,10 @@ func odd(r rune) bool {
 	return !(r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
 }
 
-// String is the query as a user writes it.
-func (q Query) String() string {
+// String is the query as a user writes it, and what was given beside.
+func (q Query) String() string { return q.target() + q.said() }
+
+func (q Query) target() string {
 	host := q.Name
 	if host == "" {
 		host = q.Addr.String()
