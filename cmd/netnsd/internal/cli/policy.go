@@ -10,6 +10,7 @@ import (
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/replay"
+	"github.com/netnsd/netnsd/provider/layer/policy"
 )
 
 func newPolicy() *cobra.Command {
@@ -42,14 +43,18 @@ func newPolicyCheck() *cobra.Command {
 }
 
 func newPolicyDiff() *cobra.Command {
-	var against string
+	var (
+		against string
+		rules   chain.Config
+	)
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW --against AUDIT",
 		Short: "Say what of a recorded run two policies judge differently",
 		Long: `Say what of a recorded run (netnsd run --audit) two policies judge differently:
 lookups, connections, datagrams and the server names of ClientHellos, each once with
 the number of its lines. Nothing is sent. Lines that are no record are reported and
-skipped.
+skipped. Both policies are judged as run would have them: without --host-loopback
+they deny the host's loopback.
 
 A run that was confined says nothing about what the program would have done had it
 not been denied; record it without rules, or with --shadow.
@@ -60,9 +65,11 @@ Exit status: 0 if no verdict changes, 1 if some do, 2 if a file cannot be read.`
 	}
 	cmd.Flags().StringVar(&against, "against", "", "the audit `FILE` of a run")
 	_ = cmd.MarkFlagRequired("against")
+	cmd.Flags().BoolVar(&rules.HostLoopback, "host-loopback", false, "as for run")
+	cmd.Flags().BoolVar(&rules.PrivateNames, "private-names", false, "as for run")
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		d, err := compare(cmd, args[0], args[1], against)
+		d, err := compare(cmd, rules, args[0], args[1], against)
 		if err != nil {
 			return usage(err)
 		}
@@ -87,14 +94,19 @@ Exit status: 0 if no verdict changes, 1 if some do, 2 if a file cannot be read.`
 }
 
 // compare replays the audit through both policies.
-func compare(cmd *cobra.Command, before, after, against string) (*replay.Diff, error) {
+func compare(cmd *cobra.Command, rules chain.Config, before, after, against string) (*replay.Diff, error) {
 	d := new(replay.Diff)
 	var err error
-	if d.Old, err = chain.ReadPolicy(before); err != nil {
-		return nil, err
-	}
-	if d.New, err = chain.ReadPolicy(after); err != nil {
-		return nil, err
+	for _, side := range []struct {
+		file string
+		to   **policy.Policy
+	}{{before, &d.Old}, {after, &d.New}} {
+		if *side.to, err = chain.ReadPolicy(side.file); err != nil {
+			return nil, err
+		}
+		if *side.to, err = rules.Complete(*side.to); err != nil {
+			return nil, err
+		}
 	}
 	f, err := os.Open(against)
 	if err != nil {

@@ -19,6 +19,7 @@ type Verdict struct {
 	Errno  string `json:"errno,omitempty"`
 	Rule   string `json:"rule,omitempty"`
 	Pos    string `json:"pos,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // A Change is a flow that two policies judge differently.
@@ -41,12 +42,16 @@ type Diff struct {
 // Add asks both policies about f. Another rule alone is no change: the program
 // does not see it.
 func (d *Diff) Add(f Flow) {
-	d.Flows++
 	was, is := d.Old.Decide(f.facts, f.op), d.New.Decide(f.facts, f.op)
+	if was.Action == provider.NoOpinion && is.Action == provider.NoOpinion {
+		return // neither would have asked about it
+	}
+	d.Flows++
 	if was.Denied() == is.Denied() && (was.Errno == is.Errno || f.op == provider.OpLookup) { // denied, that is NXDOMAIN in any case
 		return
 	}
-	key := fmt.Sprintf("%q", []string{f.Op, f.Protocol, f.Dst, f.SNI, strings.Join(f.Names, "\x00")})
+	old, now := verdict(was), verdict(is)
+	key := fmt.Sprintf("%q", []any{f.what(), old, now})
 	if c := d.seen[key]; c != nil {
 		c.Count++
 		return
@@ -54,13 +59,16 @@ func (d *Diff) Add(f Flow) {
 	if d.seen == nil {
 		d.seen = make(map[string]*Change)
 	}
-	c := &Change{f, 1, verdict(was), verdict(is)}
+	c := &Change{f, 1, old, now}
 	d.seen[key] = c
 	d.Changes = append(d.Changes, c)
 }
 
 func verdict(v provider.Verdict) Verdict {
-	w := Verdict{Action: v.Action.String(), Rule: v.Rule, Pos: v.Pos}
+	w := Verdict{Action: v.Action.String(), Rule: v.Rule, Pos: v.Pos, Reason: v.Reason}
+	if v.Action == provider.NoOpinion {
+		w.Action = provider.Allow.String() // which is what it comes to
+	}
 	if v.Denied() {
 		w.Errno = v.Errno.Name()
 	}
@@ -110,10 +118,16 @@ func (f *Flow) what() string {
 			words = append(words, s)
 		}
 	}
-	if f.Op == provider.OpSNI.String() {
-		words = append(words, fmt.Sprintf("asks for %q", f.SNI))
+	what := strings.Join(words, " ")
+	switch late := f.facts.Late; {
+	case f.op != provider.OpSNI:
+		return what
+	case late.Plain:
+		return what + " begins without a ClientHello"
+	case late.ECH:
+		return fmt.Sprintf("%s asks for %q, and more under cover (ECH)", what, f.SNI)
 	}
-	return strings.Join(words, " ")
+	return fmt.Sprintf("%s asks for %q", what, f.SNI)
 }
 
 // printable keeps a file from talking to the terminal, and from moving columns.

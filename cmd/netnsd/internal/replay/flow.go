@@ -112,7 +112,7 @@ func parse(line []byte) ([]Flow, error) {
 	}
 	op, known := ops[r.Event]
 	switch {
-	case r.Event == "close" && (r.SNI != "" || r.ALPN != ""):
+	case r.Event == "close" && (r.Hello || r.Plain || r.SNI != "" || r.ALPN != ""):
 		op = provider.OpSNI
 	case !known || r.Verdict != nil && r.Verdict.Layer == "gateway":
 		return nil, nil
@@ -126,7 +126,7 @@ func parse(line []byte) ([]Flow, error) {
 
 func flow(op provider.Op, r audit.Record) (f Flow, err error) {
 	f = Flow{Op: op.String(), op: op, Names: r.Names}
-	f.facts = provider.Facts{Origin: &provider.Origin{UID: -1, Attachment: r.Attachment}, Names: r.Names}
+	f.facts = provider.Facts{Origin: origin(r), Names: r.Names}
 	if op == provider.OpLookup {
 		if len(r.Names) == 0 {
 			return f, errors.New("a lookup without a name")
@@ -140,10 +140,19 @@ func flow(op provider.Op, r audit.Record) (f Flow, err error) {
 		return f, nil
 	case provider.OpSNI:
 		f.SNI = r.SNI
-		f.facts.Late = provider.Learned{Hello: true, SNI: r.SNI, ALPN: r.ALPN}
+		f.facts.Late = provider.Learned{Hello: !r.Plain, SNI: r.SNI, ALPN: r.ALPN, ECH: r.ECH, Plain: r.Plain}
 	}
 	f.facts.Remote, err = address(r.Dst)
 	return f, err
+}
+
+// origin is who asked.
+func origin(r audit.Record) *provider.Origin {
+	o := &provider.Origin{UID: -1, Attachment: r.Attachment, PID: r.PID, Executable: r.Exe, CGroup: r.CGroup}
+	if r.UID != nil {
+		o.UID = *r.UID
+	}
+	return o
 }
 
 // address reads what Addr.String has written.

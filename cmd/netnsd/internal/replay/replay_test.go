@@ -146,3 +146,74 @@ func TestDeniedLookupsAreAlike(t *testing.T) {
 		t.Errorf("%d changes, want that of the connect", len(d.Changes))
 	}
 }
+
+// What a policy was asked of a stream's beginning and of who asks is read back.
+func TestLateFacts(t *testing.T) {
+	uid := 1000
+	for _, c := range []struct {
+		name string
+		r    audit.Record
+		want provider.Facts
+	}{
+		{"ECH", audit.Record{Hello: true, SNI: "outer.example", ECH: true}, provider.Facts{Late: provider.Learned{Hello: true, SNI: "outer.example", ECH: true}}},
+		{"a hello of nothing", audit.Record{Hello: true}, provider.Facts{Late: provider.Learned{Hello: true}}},
+		{"as older files have it", audit.Record{SNI: "a.example"}, provider.Facts{Late: provider.Learned{Hello: true, SNI: "a.example"}}},
+		{"no hello", audit.Record{Plain: true}, provider.Facts{Late: provider.Learned{Plain: true}}},
+		{"a process", audit.Record{Hello: true, UID: &uid, PID: 7, Exe: "/bin/x", CGroup: "/a", Attachment: "run"},
+			provider.Facts{Late: provider.Learned{Hello: true}, Origin: &provider.Origin{UID: uid, PID: 7, Executable: "/bin/x", CGroup: "/a", Attachment: "run"}}},
+	} {
+		c.r.Event, c.r.Type, c.r.Protocol, c.r.Dst = "close", "stream", "tcp", "192.0.2.1:443"
+		line, err := json.Marshal(c.r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flows, bad, err := read(t, string(line))
+		if err != nil || len(bad) > 0 || len(flows) != 1 || flows[0].op != provider.OpSNI {
+			t.Fatalf("%s: %v, %v, %v", c.name, flows, bad, err)
+		}
+		got := flows[0].facts
+		if got.Late != c.want.Late {
+			t.Errorf("%s: %+v, want %+v", c.name, got.Late, c.want.Late)
+		}
+		if o := c.want.Origin; o != nil && *got.Origin != *o {
+			t.Errorf("%s: %+v, want %+v", c.name, got.Origin, o)
+		}
+	}
+}
+
+func parsed(t testing.TB, text string) *policy.Policy {
+	t.Helper()
+	p, err := policy.Parse("p", []byte("version: 1\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// What two policies make of an encrypted hello, and of a stream without one.
+func TestDiffOfLateFacts(t *testing.T) {
+	const close = `{"event":"close","type":"stream","protocol":"tcp","dst":"192.0.2.1:443","names":["a.example"],`
+	for _, c := range []struct {
+		name, old, now, line string
+		flows, changes       int
+		what                 string
+	}{
+		{"ECH", "rules: [{allow: a.example}]", "ech: deny\nrules: [{allow: a.example}]", close + `"hello":true,"sni":"a.example","ech":true}`, 1, 1, `sni tcp 192.0.2.1:443 a.example asks for "a.example", and more under cover (ECH)`},
+		{"no ECH", "rules: [{allow: a.example}]", "ech: deny\nrules: [{allow: a.example}]", close + `"hello":true,"sni":"a.example"}`, 1, 0, ""},
+		{"a hello of nothing", "rules: [{allow: 192.0.2.1}]", "rules: [{allow: a.example}]", close + `"hello":true}`, 1, 1, `sni tcp 192.0.2.1:443 a.example asks for ""`},
+		{"no hello, and nobody asks", "rules: [{allow: 192.0.2.1}]", "rules: [{allow: a.example}]", close + `"plain":true}`, 0, 0, ""},
+		{"no hello", "rules: [{allow: 192.0.2.1}]", "rules: [{allow: 192.0.2.1, when: server_name == 'a.example'}]", close + `"plain":true}`, 1, 1, `sni tcp 192.0.2.1:443 a.example begins without a ClientHello`},
+		{"who", "rules: [{allow: 192.0.2.1, uid: 1000}]", "rules: [{allow: 192.0.2.1, uid: 1001}]", `{"event":"connect","type":"stream","protocol":"tcp","dst":"192.0.2.1:443","uid":1000,"pid":7}`, 1, 1, `connect tcp 192.0.2.1:443`},
+	} {
+		d := Diff{Old: parsed(t, c.old), New: parsed(t, c.now)}
+		if err := Read(strings.NewReader(c.line), d.Add, func(e *LineError) { t.Error(e) }); err != nil {
+			t.Fatal(err)
+		}
+		if d.Flows != c.flows || len(d.Changes) != c.changes || c.changes > 0 && d.Changes[0].what() != c.what {
+			t.Errorf("%s: %d flows, %d changes", c.name, d.Flows, len(d.Changes))
+			for _, x := range d.Changes {
+				t.Errorf("%s, %+v, %+v", x.what(), x.Old, x.New)
+			}
+		}
+	}
+}
