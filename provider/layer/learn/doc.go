@@ -23,6 +23,10 @@
 //   - the address, where there is no name, or one that cannot stand in a rule, or one
 //     that leads to a private address: rules by name do not open those (rebind).
 //
+// A name that has ended when the program connects, as it kept the address longer than
+// the name service's answer lives, is not known any more, to a rule by name neither: the
+// rule is by address, and holds as long as the name leads there.
+//
 // Protocols are always said. So QUIC to a name is learnt too (udp: and port 443),
 // which a rule without the protocol would not let pass.
 //

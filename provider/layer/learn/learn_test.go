@@ -183,6 +183,24 @@ func TestPolicy(t *testing.T) {
 			w.connect("10.0.0.1:80", "-")
 			w.connect("10.0.0.1:443", "in.example")
 		}, "[icmp:in.example] [icmp:other.example] [tcp:10.0.0.1:80,443]"},
+		{"a private address behind a translator", func(w *world) {
+			w.lookup("in.example", "64:ff9b::a00:1")
+			w.lookup("out.example", "64:ff9b::c000:201")
+			w.connect("[64:ff9b::a00:1]:80", "-")
+			w.connect("[64:ff9b::a00:1]:443", "in.example")
+			w.connect("[64:ff9b::c000:201]:80", "-")
+		}, "[icmp:in.example] [tcp:out.example:80] [tcp:[64:ff9b::a00:1]:80,443]"},
+		{"a name that has ended", func(w *world) {
+			w.lookup("a.example", "192.0.2.1")
+			clear(w.zone)
+			w.connect("192.0.2.1:443", "a.example")
+			w.connect("192.0.2.1:80", "-")
+		}, "[icmp:a.example] [tcp:192.0.2.1:80,443]"},
+		{"port 853 stands alone", func(w *world) {
+			for p := 850; p < 857; p++ {
+				w.connect(fmt.Sprintf("192.0.2.1:%d", p), "-")
+			}
+		}, "[tcp:192.0.2.1:850-852,853,854-856]"},
 		{"the host", func(w *world) { w.connect("127.0.0.1:80", "-") }, "[tcp:127.0.0.1:80]"},
 		{"port 0", func(w *world) { w.connect("192.0.2.1:0", "-") }, ""},
 		{"ports in a row", func(w *world) {

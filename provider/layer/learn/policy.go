@@ -157,11 +157,14 @@ func (h host) text() string {
 	return h.addr.String()
 }
 
+// portDoT stands by itself: a rule opens it then alone (package policy, dot).
+const portDoT = 853
+
 // ranges writes sorted ports; those in a row as a range, which means the same.
 func ranges(ports []uint16) (all []string) {
 	for i := 0; i < len(ports); {
 		n := i + 1
-		for n < len(ports) && ports[n]-ports[n-1] == 1 {
+		for n < len(ports) && ports[n]-ports[n-1] == 1 && ports[n] != portDoT && ports[n-1] != portDoT {
 			n++
 		}
 		switch text := strconv.Itoa(int(ports[i])); {

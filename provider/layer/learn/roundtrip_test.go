@@ -17,9 +17,9 @@ type question struct {
 }
 
 var (
-	fuzzNames = []string{"a.example", "B.example.", "private", "*", "*.example", "10.0.0.0/8", "x_y.example", "1.2.3.4", "tcp", "-.example", "c.example:1"}
-	fuzzAddrs = []string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "127.0.0.1", "64:ff9b::c000:201", "::ffff:192.0.2.3", "fe80::1%eth0"}
-	fuzzPorts = []int{1, 2, 3, 53, 80, 443, 444, 65535}
+	fuzzNames = []string{"a.example", "B.example.", "private", "*", "*.example", "10.0.0.0/8", "x_y.example", "1.2.3.4", "tcp", "-.example", "c.example:1", "dns.google", "use-application-dns.net"}
+	fuzzAddrs = []string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "127.0.0.1", "64:ff9b::c000:201", "::ffff:192.0.2.3", "fe80::1%eth0", "64:ff9b::a00:1", "8.8.8.8", "100.64.0.1"}
+	fuzzPorts = []int{1, 2, 3, 53, 80, 443, 444, 65535, 851, 852, 853, 854}
 )
 
 // FuzzRoundTrip has a program do what the bytes say, everything being allowed.
@@ -58,7 +58,7 @@ func (w *world) step(kind byte, a, b int) []question {
 	if kind%4 == 0 {
 		key := ip.Unmap().WithZone("").String()
 		w.lookup(name, key)
-		if a%len(fuzzNames) > 2 && name != "x_y.example" && name != "tcp" {
+		if a%len(fuzzNames) > 2 && name != "x_y.example" && name != "tcp" && name != "dns.google" && name != "use-application-dns.net" {
 			return nil // which no rule can name
 		}
 		return []question{{provider.Facts{Origin: w.origin(), Names: []string{name}}, provider.OpLookup}}
@@ -114,5 +114,49 @@ func TestNoRuleReachesFurther(t *testing.T) {
 	}
 	if len(c.Rules) == 0 || fmt.Sprint(c.Default) != "deny" {
 		t.Errorf("%d rules, default %v", len(c.Rules), c.Default)
+	}
+}
+
+// Programs that ask other name services do so again under what was learnt, though
+// a default of deny denies that unless a rule names it.
+func TestOtherNameServices(t *testing.T) {
+	w := newWorld(t)
+	w.lookup("dns.google", "8.8.8.8", "2001:4860:4860::8888")
+	w.lookup("use-application-dns.net", "192.0.2.1")
+	w.connect("8.8.8.8:443", "dns.google")
+	w.connect("[2001:4860:4860::8888]:443", "dns.google")
+	w.connect("1.1.1.1:443", "-")
+	w.connect("192.0.2.9:443", "cloudflare-dns.com")
+	for _, p := range []string{"852", "853", "854"} {
+		w.connect("192.0.2.1:"+p, "-")
+	}
+	c, err := w.layer.Policy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := policy.Parse("learnt", []byte(c.Text()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp := func(to string) provider.Facts {
+		a := netip.MustParseAddrPort(to)
+		return provider.Facts{Origin: w.origin(), Type: wsa.SOCK_STREAM, Protocol: wsa.IPPROTO_TCP, Remote: provider.AddrFrom(a), Names: w.zone.NamesOf(a.Addr())}
+	}
+	hello := func(to, server string) provider.Facts {
+		f := tcp(to)
+		f.Late = provider.Learned{Hello: true, SNI: server}
+		return f
+	}
+	lookup := func(name string) provider.Facts { return provider.Facts{Origin: w.origin(), Names: []string{name}} }
+	for _, q := range []question{
+		{lookup("dns.google"), provider.OpLookup}, {lookup("use-application-dns.net"), provider.OpLookup},
+		{tcp("8.8.8.8:443"), provider.OpConnect}, {hello("8.8.8.8:443", "dns.google"), provider.OpSNI},
+		{tcp("[2001:4860:4860::8888]:443"), provider.OpConnect}, {tcp("1.1.1.1:443"), provider.OpConnect},
+		{tcp("192.0.2.9:443"), provider.OpConnect}, {hello("192.0.2.9:443", "cloudflare-dns.com"), provider.OpSNI},
+		{tcp("192.0.2.1:852"), provider.OpConnect}, {tcp("192.0.2.1:853"), provider.OpConnect}, {tcp("192.0.2.1:854"), provider.OpConnect},
+	} {
+		if v := p.Decide(q.facts, q.op); v.Denied() {
+			t.Errorf("%v of %v, %+v: %v\n%s", q.op, q.facts.Remote, q.facts.Late, v, c.Text())
+		}
 	}
 }

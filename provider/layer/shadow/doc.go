@@ -11,6 +11,6 @@
 // [Layer.Count] is for a summary: connections, each once, be it for where they
 // went or for the server name that their ClientHello asked for; sockets that would
 // not have listened, and connections that would not have been taken; of datagrams
-// the destinations, and of lookups the names. Of the last two 4096 are remembered;
-// past that one may be counted again.
+// the destinations, groups that are joined among them, and of lookups the names. Of the
+// last two 4096 are remembered; past that one may be counted again.
 package shadow

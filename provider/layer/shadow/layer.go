@@ -93,6 +93,7 @@ func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (p
 			}
 			return e
 		}
+		t.WSPJoinLeaf = l.join(t.WSPJoinLeaf)
 		return t, 0
 	}
 	t.WSPConnect = func(s *provider.Socket, q *provider.ConnectRequest) wsa.Errno {
@@ -117,6 +118,15 @@ func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (p
 		return next.WSPCloseSocket(s, mode)
 	}
 	return t, 0
+}
+
+// join counts groups as destinations.
+func (l *Layer) join(next func(*provider.Socket, *provider.JoinRequest) (*provider.Socket, wsa.Errno)) func(*provider.Socket, *provider.JoinRequest) (*provider.Socket, wsa.Errno) {
+	return func(s *provider.Socket, q *provider.JoinRequest) (*provider.Socket, wsa.Errno) {
+		n, e := next(s, q)
+		l.sent(s, q.To, e)
+		return n, e
+	}
 }
 
 // once counts s if its verdict is a shadow, and never again while it lives.

@@ -91,8 +91,11 @@ func TestDatagrams(t *testing.T) {
 	if s.Direct() == nil {
 		t.Error("the layer stands in the path of the bytes")
 	}
+	if _, e := rig.Chain.Table.WSPJoinLeaf(s, &provider.JoinRequest{To: addr("239.0.0.1:1")}); e == wsa.EACCES {
+		t.Error("a group is not joined")
+	}
 	rig.Chain.Table.WSPCloseSocket(s, provider.CloseAbort)
-	if got := l.Count(); got != (shadow.Count{Datagrams: 2}) {
+	if got := l.Count(); got != (shadow.Count{Datagrams: 3}) {
 		t.Errorf("counted %+v", got)
 	}
 }
