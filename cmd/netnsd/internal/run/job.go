@@ -44,6 +44,18 @@ func newJob() *job {
 	return j
 }
 
+// hold keeps signals that would end us from doing so, for good: what a run writes
+// when it ends (the rest of the audit, what was learnt) is written, however often ^C
+// is pressed, and the exit status is the program's.
+func hold() {
+	held := make(chan os.Signal, 1) // nobody reads it
+	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(held, s)
+		}
+	}
+}
+
 // relay hands signals on to c until close.
 func (j *job) relay(c *opener.Child) {
 	j.wg.Go(func() {

@@ -141,6 +141,7 @@ func prepare(cfg *Config) (n network, resolvConf string, err error) {
 // run starts the program on the plane and waits for its end.
 func (p *plane) run(ctx context.Context, argv []string, r opener.Request, strict bool) (status int, err error) {
 	j := newJob()
+	hold()
 	killed := false
 	defer func() { j.close(killed) }()
 	child, err := opener.Start(r, argv)
