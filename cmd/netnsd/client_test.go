@@ -29,6 +29,7 @@ func client() {
 	}
 	verbs := map[string]func(args []string) error{
 		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape, "hello": sayHello,
+		"query": query, "doh": askHTTPS,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
 	fmt.Println(outcome(err))
@@ -122,14 +123,18 @@ func halfClose(args []string) error {
 	return err
 }
 
-// udp ADDR: one datagram and its echo.
+// udp ADDR [TIMEOUT]: one datagram and its echo.
 func udpEcho(args []string) error {
+	timeout := 5 * time.Second
+	if len(args) > 1 {
+		timeout, _ = time.ParseDuration(args[1])
+	}
 	c, err := net.Dial("udp", args[0])
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(timeout))
 	if _, err := c.Write([]byte("datagram")); err != nil {
 		return err
 	}

@@ -69,7 +69,8 @@ func (q *question) doh() bool {
 type reason int
 
 const (
-	unsaid reason = iota
+	otherName reason = iota
+	otherService
 	byAddress
 	otherDNS
 	credentials
@@ -78,10 +79,12 @@ const (
 )
 
 var reasonTexts = [reasons]string{
-	byAddress:   "by address: no name was looked up for it",
-	otherDNS:    "port 53 is for asking another name service than the gateway's",
-	credentials: "an address where clouds hand out credentials",
-	otherServer: "no rule allows this server name at this address",
+	otherName:    "no rule allows this name",
+	otherService: "no rule allows one of its names with this protocol and port",
+	byAddress:    "by address: no name was looked up for it",
+	otherDNS:     "port 53 is for asking another name service than the gateway's",
+	credentials:  "an address where clouds hand out credentials",
+	otherServer:  "no rule allows this server name at this address",
 }
 
 // unmatched is the verdict on what no rule matches, for each reason.
@@ -98,7 +101,7 @@ func unmatched(c Config) (all [reasons]provider.Verdict) {
 func (q *question) reason() reason {
 	switch {
 	case q.lookup:
-		return unsaid
+		return otherName
 	case metadata.has(q.addr) || metadata.has(q.nat64):
 		return credentials
 	case q.port == portDNS && (q.proto == tcp || q.proto == udp):
@@ -108,7 +111,7 @@ func (q *question) reason() reason {
 	case q.hello:
 		return otherServer
 	}
-	return unsaid
+	return otherService
 }
 
 var metadata = host{kind: grouped, group: groupNamed("metadata")}

@@ -122,7 +122,14 @@ func TestReasons(t *testing.T) {
 		}
 		seen[v.Reason] = true
 	}
-	if v := p.Decide(to(t, "tcp 192.0.2.1:80 a.example"), provider.OpConnect); v.Reason != "" {
-		t.Errorf("another port: %q", v.Reason)
+	for _, c := range []struct {
+		facts string
+		op    provider.Op
+	}{{"tcp 192.0.2.1:80 a.example", provider.OpConnect}, {"tcp - b.example", provider.OpLookup}} {
+		v := p.Decide(to(t, c.facts), c.op)
+		if !v.Denied() || v.Reason == "" || seen[v.Reason] {
+			t.Errorf("%v %s: %v, reason %q", c.op, c.facts, v, v.Reason)
+		}
+		seen[v.Reason] = true
 	}
 }
