@@ -66,6 +66,9 @@
 //	unreachable  EHOSTUNREACH  ICMP host unreachable
 //	drop         ETIMEDOUT     silence
 //
+// That is what TCP, UDP and ping see alike, but that Linux does not tell UDP sockets of
+// an unreachable host unless they ask for it (IP_RECVERR).
+//
 // A denied lookup is NXDOMAIN, whatever stands there: REFUSED, or silence, would have
 // resolvers ask again and elsewhere. A socket of the program that embeds us gets the
 // code at once; the other looks are the gateway's.
