@@ -78,7 +78,8 @@ func TestConditions(t *testing.T) {
 		{"attachment == 'run'", web, "attachment=run", "yes"},
 		{"attachment == ''", web, "", "yes"},
 		{"uid == 1000", web, "uid=1000", "yes"},
-		{"uid == 0", web, "uid=0", "yes"},
+		{"uid == 0", web, "uid=0 pid=7", "yes"},
+		{"uid == 0", web, "uid=0", "never"}, // the zero Origin is not root's
 		{"uid == 1000", web, "uid=1001", "no"},
 		{"uid == 1000", web, "", "never"},
 		{"uid != 1000", web, "", "never"},

@@ -99,6 +99,11 @@
 // unknown, fails (a list has no such element) or takes too many steps does not let a
 // rule allow, and does not keep one from denying. uid, exe and cgroup are the same.
 //
+// Of a process the uid alone is hard. A hostile program can have another of the same
+// user ask for it, or become another itself: exe, cgroup and pid tell programs apart
+// that do not mean to be taken for each other. They are looked up only where the rest
+// of the rule matches.
+//
 // Facts that come later are waited for: a lookup does not know protocol, address and
 // port, and of a stream server_name, alpn and ech are known when it has begun. A rule
 // that waits for one allows for the time being and does not deny yet; it is asked

@@ -23,7 +23,7 @@ func uidOf(o *provider.Origin) (uid int, ok bool) {
 	if o == nil {
 		return -1, false
 	}
-	return o.UID, o.UID >= 0
+	return o.UID, o.UID > 0 || o.UID == 0 && o.PID > 0 // the zero Origin is not root's
 }
 
 func pidOf(o *provider.Origin) (pid int, ok bool) {

@@ -12,7 +12,8 @@ import (
 func TestProcess(t *testing.T) {
 	for _, c := range []struct{ rule, who, want string }{
 		{"uid: 1000", "uid=1000", "yes"},
-		{"uid: [0, 1000]", "uid=0", "yes"},
+		{"uid: [0, 1000]", "uid=0 pid=7", "yes"},
+		{"uid: [0, 1000]", "uid=0", "never"},
 		{"uid: 1000", "uid=1001", "no"},
 		{"uid: 1000", "", "never"},
 		{"exe: /usr/bin/curl", "exe=/usr/bin/curl", "yes"},
@@ -73,7 +74,7 @@ rules:
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := who(to(t, "tcp 192.0.2.1:443"), "uid=0 exe=/bin/x cgroup=/a")
+	f := who(to(t, "tcp 192.0.2.1:443"), "uid=0 pid=7 exe=/bin/x cgroup=/a")
 	want := `allow (allow 192.0.2.1 uid 0 or 1000 exe /bin/x cgroup /a when port == 443 && op != "x" # web) at p.yaml:3:26`
 	if v := p.Decide(f, provider.OpConnect); v.String() != want {
 		t.Errorf("%v\nwant %s", v, want)

@@ -71,6 +71,9 @@ func (q Query) owner(o *provider.Origin) {
 			o.UID = g.UID
 		}
 	}
+	if o.UID == 0 && o.PID == 0 {
+		o.PID = os.Getpid() // root is believed together with a process only
+	}
 }
 
 // said is the Given as it stands behind the query.
