@@ -43,7 +43,12 @@ func (c *Condition) String() string {
 }
 
 // ParseCondition compiles a condition. The error is a [*SyntaxError].
-func ParseCondition(text string) (*Condition, error) {
+func ParseCondition(text string) (c *Condition, err error) {
+	defer func() { // the compiler is not ours, and a condition is anybody's
+		if p := recover(); p != nil {
+			c, err = nil, &SyntaxError{Text: text, Column: 1, Reason: oneLine(fmt.Sprintf("not an expression: %v", p))}
+		}
+	}()
 	if strings.TrimSpace(text) == "" {
 		return nil, &SyntaxError{Text: text, Column: 1, Reason: `a condition is missing, such as port == 443`}
 	}
@@ -55,7 +60,7 @@ func ParseCondition(text string) (*Condition, error) {
 	if issues.Err() != nil {
 		return nil, syntaxError(text, issues)
 	}
-	c := &Condition{text: text}
+	c = &Condition{text: text}
 	if err := c.check(tree); err != nil {
 		return nil, err
 	}

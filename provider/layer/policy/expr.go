@@ -66,6 +66,9 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
+	if e.Line > 1 {
+		return fmt.Sprintf("policy: %q, line %d, column %d: %s", e.Text, e.Line, e.Column, e.Reason)
+	}
 	return fmt.Sprintf("policy: %q, column %d: %s", e.Text, e.Column, e.Reason)
 }
 

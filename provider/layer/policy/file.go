@@ -203,11 +203,11 @@ func (r *reader) policy(root ast.Node) (c Config, err error) {
 			c.OnFailure = [...]provider.OnFailure{provider.FailClosed, provider.FailOpen}[i]
 			return err
 		},
-		"listen": func(n ast.Node) error { return r.action(n, &c.Listen) },
-		"ech":    func(n ast.Node) error { return r.action(n, &c.ECH) },
+		"listen": r.mode(&c.Listen, &c.Modes.Listen),
+		"ech":    r.mode(&c.ECH, &c.Modes.ECH),
+		"dot":    r.mode(&c.DoT, &c.Modes.DoT),
+		"doh":    r.mode(&c.DoH, &c.Modes.DoH),
 		"rebind": func(n ast.Node) error { return r.action(n, &c.Rebind) },
-		"dot":    func(n ast.Node) error { return r.action(n, &c.DoT) },
-		"doh":    func(n ast.Node) error { return r.action(n, &c.DoH) },
 		"rules": func(n ast.Node) error {
 			return r.each(n, "rules", func(n ast.Node) error {
 				rules, err := r.rule(n)
@@ -291,6 +291,14 @@ func (r *reader) action(n ast.Node, to *provider.Action) error {
 	i, err := r.word(n, "allow", "deny")
 	*to = [...]provider.Action{provider.Allow, provider.Deny}[i]
 	return err
+}
+
+// mode reads an action, and where it stands.
+func (r *reader) mode(to *provider.Action, pos *string) func(ast.Node) error {
+	return func(n ast.Node) error {
+		*pos = r.pos(n)
+		return r.action(n, to)
+	}
 }
 
 func (r *reader) how(n ast.Node, to *How) error {

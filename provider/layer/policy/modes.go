@@ -8,12 +8,13 @@ const (
 	portDoT   = 853 // RFC 7858, 3.1; RFC 9250, 4.1.1
 )
 
-// stated is the verdict of a mode; left out it follows the default.
-func stated(c Config, a provider.Action, name, reason string) provider.Verdict {
+// stated is the verdict of a mode that is written at pos; left out it follows the
+// default, from where that is written.
+func stated(c Config, a provider.Action, name, pos, reason string) provider.Verdict {
 	if a == provider.NoOpinion {
-		a = c.Default
+		a, pos = c.Default, c.Pos
 	}
-	v := verdict(a, c.DenyWith, name+": "+a.String(), "")
+	v := verdict(a, c.DenyWith, name+": "+a.String(), pos)
 	v.Reason = reason
 	return v
 }

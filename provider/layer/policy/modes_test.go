@@ -96,6 +96,30 @@ func TestModesOfLookups(t *testing.T) {
 	}
 }
 
+// Where a mode is written stands in its verdict; where it is not, that of the default.
+func TestPlacesOfModes(t *testing.T) {
+	p, err := policy.Parse("p", []byte("version: 1\ndefault: deny\nlisten: deny\nech: deny\ndoh: deny\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := to(t, "tcp 192.0.2.1:443")
+	hello.Late = provider.Learned{Hello: true, ECH: true}
+	for _, c := range []struct {
+		f    provider.Facts
+		op   provider.Op
+		want string
+	}{
+		{to(t, "tcp 192.0.2.1:443"), provider.OpListen, "deny WSAEACCES (listen: deny) at p:3:9"},
+		{hello, provider.OpSNI, "deny WSAEACCES (ech: deny) at p:4:6"},
+		{to(t, "tcp 1.1.1.1:443"), provider.OpConnect, "deny WSAEACCES (doh: deny) at p:5:6"},
+		{to(t, "tcp 1.1.1.1:853"), provider.OpConnect, "deny WSAEACCES (dot: deny) at p:2:10"},
+	} {
+		if v := p.Decide(c.f, c.op); v.String() != c.want {
+			t.Errorf("%v, want %s", v, c.want)
+		}
+	}
+}
+
 // Why no rule matches stands in the verdict, for each cause another.
 func TestReasons(t *testing.T) {
 	p, err := policy.Parse("p", []byte("version: 1\nrules: [{allow: 'a.example:443'}]\n"))

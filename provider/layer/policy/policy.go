@@ -59,7 +59,11 @@ type Config struct {
 	DoH       provider.Action    // of known resolvers that are asked over HTTPS; default as Default
 	Rules     []Rule
 	Pos       string // where Default is written
+	Modes     Places // where the modes are
 }
+
+// Places are where modes are written, "" for those left out.
+type Places struct{ Listen, ECH, DoT, DoH string }
 
 // A Policy decides. It is immutable.
 type Policy struct {
@@ -105,10 +109,10 @@ func New(c Config) (*Policy, error) {
 	p := &Policy{
 		cfg:    c,
 		rest:   unmatched(c),
-		listen: verdict(c.Listen, Prohibited, "listen: "+c.Listen.String(), ""),
-		ech:    verdict(c.ECH, c.DenyWith, "ech: "+c.ECH.String(), ""),
-		dot:    stated(c, c.DoT, "dot", "port 853 is for asking another name service over TLS or QUIC"),
-		doh:    stated(c, c.DoH, "doh", "a known resolver, which is asked over HTTPS"),
+		listen: verdict(c.Listen, Prohibited, "listen: "+c.Listen.String(), c.Modes.Listen),
+		ech:    verdict(c.ECH, c.DenyWith, "ech: "+c.ECH.String(), c.Modes.ECH),
+		dot:    stated(c, c.DoT, "dot", c.Modes.DoT, "port 853 is for asking another name service over TLS or QUIC"),
+		doh:    stated(c, c.DoH, "doh", c.Modes.DoH, "a known resolver, which is asked over HTTPS"),
 	}
 	for i, r := range c.Rules {
 		if err := p.add(r); err != nil {

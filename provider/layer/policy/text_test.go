@@ -75,7 +75,7 @@ func conditions(p *policy.Policy) (all []string) {
 
 func bare(p *policy.Policy) policy.Config {
 	c := p.Config()
-	c.Pos = ""
+	c.Pos, c.Modes = "", policy.Places{}
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		r.Pos, r.Text, r.Note, r.When = "", r.Expr.String(), strings.ToValidUTF8(r.Note, "\uFFFD"), nil
