@@ -110,3 +110,47 @@ func TestRebinding(t *testing.T) {
 		}
 	})
 }
+
+// Conditions decide on the facts that there are, and wait for those that come with
+// the first bytes of a stream: without a ClientHello none of them leaves.
+func TestConditions(t *testing.T) {
+	l := newLab(t)
+	seen := l.hellos(443)
+	l.echo(443)
+	var plain atomic.Int32
+	l.serve(server4+":82", func(c *net.TCPConn) {
+		if n, _ := c.Read(make([]byte, 1)); n > 0 {
+			plain.Add(1)
+		}
+	})
+	l.serve(server4+":83", func(*net.TCPConn) {})
+	file := filepath.Join(l.dir(), "policy.yaml")
+	err := os.WriteFile(file, []byte(`version: 1
+rules:
+  - allow: ["*:443", "*:82"]
+    when: server_name == "web.lab.test"
+  - allow: "*:83"
+    when: |
+      attachment == "run" && protocol == "tcp" &&
+        names.exists(n, n.endsWith(".lab.test"))
+`), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := l.run(root, []string{"--dns", l.dns(5300), "--policy", file, "--audit", "-"}, "sh", "-c", strings.ReplaceAll(`
+netnsd-client dial tcp V4:83
+netnsd-client dial tcp4 web.lab.test:83
+netnsd-client hello V4:443 web.lab.test 100000 0
+netnsd-client hello V4:443 evil.test 1 0
+netnsd-client reset V4:82
+netnsd-client udp V4:443`, "V4", server4))
+	if want := "EHOSTUNREACH\nok\nok\nECONNRESET\nECONNRESET\nEHOSTUNREACH\n"; r.stdout != want {
+		t.Errorf("the clients see %q, want %q\n%s", r.stdout, want, r.stderr)
+	}
+	if seen.Load() != 1 || plain.Load() != 0 {
+		t.Errorf("%d hellos and %d bytes without one got through", seen.Load(), plain.Load())
+	}
+	if !strings.Contains(r.stderr, `"reason":"no ClientHello: deny WSAEACCES`) {
+		t.Errorf("the audit does not say why:\n%s", r.stderr)
+	}
+}

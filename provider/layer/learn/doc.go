@@ -40,6 +40,9 @@
 //
 // # What is not in the policy
 //
+// Who asked, and the conditions of the rules that the run was under: what they let
+// pass is allowed to every process, at any time.
+//
 // Listening is allowed unless a policy denies it, and stays so. More than 65536
 // destinations and names are not kept: then [Layer.Policy] gives an error, as it
 // does for a policy that is longer than one can be.
