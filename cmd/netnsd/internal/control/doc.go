@@ -1,0 +1,4 @@
+//go:build linux
+
+// Package control is the daemon's control socket.
+package control
