@@ -117,7 +117,7 @@ func place(t *token.Token) (line, column int) {
 // check refuses what would cost more to parse than a policy is worth.
 func (r *reader) check() error {
 	if len(r.src) > MaxFile {
-		return r.fail(0, 0, "%d bytes are too many for a policy; at most %d are read", len(r.src), MaxFile)
+		return r.fail(0, 0, "%d bytes are too many; at most %d are read", len(r.src), MaxFile)
 	}
 	if i := strings.IndexByte(string(r.src), 0); i >= 0 {
 		return r.fail(0, 0, "byte %d is NUL: this is not a text file", i)
@@ -174,7 +174,7 @@ func (r *reader) yaml() (root ast.Node, err error) {
 		switch {
 		case d.Body == nil:
 		case root != nil:
-			return nil, r.at(d.Body, "a policy is one document; remove the second")
+			return nil, r.at(d.Body, "a file is one document; remove the second")
 		default:
 			root = d.Body
 		}

@@ -1,16 +1,15 @@
 package config
 
 import (
-	"net/netip"
 	"os"
 )
 
 // Attachment is a network namespace that is served, and how.
 type Attachment struct {
 	// The name in rules, audit, metrics and the control API.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"required"`
 	// The namespace; one of its keys.
-	Netns Netns `json:"netns"`
+	Netns Netns `json:"netns" jsonschema:"required"`
 	Settings
 	// Which chain its sockets take by destination, before chain; the first match wins.
 	Select []Selection `json:"select"`
@@ -71,18 +70,18 @@ type Interface struct {
 // Network is the link: the namespace is one host of it, host 2 stands for this
 // host, host 3 is the name service.
 type Network struct {
-	// The program's IPv4 address with the length of the network, or the network, of which it is host 100; or off. Default 10.0.2.100/24.
+	// The program's IPv4 address with the length of the network, or the network, of which it is host 100; or none. Default 10.0.2.100/24.
 	IPv4 Net `json:"ipv4"`
 	// Likewise for IPv6. Default fd00::64/64.
 	IPv6 Net `json:"ipv6"`
-	// Routes over the device. Default 0.0.0.0/0 and ::/0, as far as the family is not off.
-	Routes []netip.Prefix `json:"routes"`
+	// Routes over the device; those of a family that is none are left out. Default 0.0.0.0/0 and ::/0.
+	Routes []Prefix `json:"routes"`
 }
 
 // DNS is the name service of an attachment.
 type DNS struct {
 	// No name service. Default false.
-	Off bool `json:"off"`
+	Off bool `json:"disabled"`
 	// Servers that are asked, in this order: ADDR[:PORT], or system for those of this host's resolv.conf. Default: system.
 	Upstreams []string `json:"upstreams"`
 }
@@ -92,11 +91,11 @@ type Publish struct {
 	// tcp or udp. Default tcp.
 	Proto string `json:"proto" jsonschema:"enum=tcp,enum=udp"`
 	// ADDR:PORT or ADDR:PORT-PORT of this host.
-	Listen Endpoints `json:"listen"`
+	Listen Endpoints `json:"listen" jsonschema:"required"`
 	// [ADDR:]PORT or a range of the same size, inside. Default: the program's address, and the ports of listen.
 	To Endpoints `json:"to"`
-	// off, v1 or v2: how a server inside is told the client's address where the packets cannot carry it. Default off.
-	ProxyProtocol string `json:"proxy_protocol" jsonschema:"enum=off,enum=v1,enum=v2"`
+	// none, v1 or v2: how a server inside is told the client's address where the packets cannot carry it. Default none.
+	ProxyProtocol string `json:"proxy_protocol" jsonschema:"enum=none,enum=v1,enum=v2"`
 }
 
 // ID names a publication; there is one of each.

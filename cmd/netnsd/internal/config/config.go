@@ -10,7 +10,7 @@ import (
 // reference leads somewhere.
 type Config struct {
 	// The version of the format: 1.
-	Version int `json:"version"`
+	Version int `json:"version" jsonschema:"required,enum=1"`
 	// The program itself.
 	Daemon Daemon `json:"daemon"`
 	// What sockets are made of.
@@ -62,9 +62,9 @@ type Catalog struct {
 // Provider is a base provider.
 type Provider struct {
 	// What chains call it.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"required"`
 	// host: the sockets of this machine.
-	Type string `json:"type" jsonschema:"enum=host"`
+	Type string `json:"type" jsonschema:"required,enum=host"`
 }
 
 // Layer types.
@@ -76,9 +76,9 @@ const (
 // Layer is a layered provider.
 type Layer struct {
 	// What chains call it, and verdicts name.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"required"`
 	// policy: decides by rules. audit: writes a JSON line per event of a socket.
-	Type string `json:"type" jsonschema:"enum=policy,enum=audit"`
+	Type string `json:"type" jsonschema:"required,enum=policy,enum=audit"`
 	// Of a policy: the file with its rules. Of an audit: the file to append to; - is stderr.
 	File string `json:"file,omitempty"`
 	// Of a policy: its rules, in place of file; the content of a policy file.
@@ -93,9 +93,9 @@ type Layer struct {
 // Chain is layers over a base.
 type Chain struct {
 	// What selections and attachments call it.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"required"`
 	// The layers, the first nearest the program, at least one. Under a policy with names the layer that reads them from a ClientHello (sni) is added by itself.
-	Layers []string `json:"layers"`
+	Layers []string `json:"layers" jsonschema:"required"`
 	// The base provider. Default: the first.
 	Base string `json:"base"`
 }
@@ -107,5 +107,5 @@ type Selection struct {
 	// Ports of the destination, as 443 or 8000-8010, any of them. Default: all.
 	Ports []Ports `json:"ports,omitempty"`
 	// The chain.
-	Chain string `json:"chain"`
+	Chain string `json:"chain" jsonschema:"required"`
 }

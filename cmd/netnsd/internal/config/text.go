@@ -25,12 +25,12 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Net is the address of a host in its network, or off.
-type Net struct{ netip.Prefix } // invalid = off
+// Net is the address of a host in its network, or none.
+type Net struct{ netip.Prefix } // invalid = none
 
 func (n Net) String() string {
 	if !n.IsValid() {
-		return "off"
+		return "none"
 	}
 	return n.Prefix.String()
 }
@@ -38,13 +38,13 @@ func (n Net) String() string {
 func (n Net) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 
 func (n *Net) UnmarshalText(b []byte) error {
-	if string(b) == "off" {
+	if string(b) == "none" {
 		n.Prefix = netip.Prefix{}
 		return nil
 	}
 	p, err := netip.ParsePrefix(string(b))
 	if err != nil {
-		return fmt.Errorf("%q is neither a network as 10.0.2.0/24 nor off", b)
+		return fmt.Errorf("%q is neither a network as 10.0.2.0/24 nor none", b)
 	}
 	n.Prefix = p
 	return nil
