@@ -108,7 +108,7 @@ func (c *checker) net(path string, n Net, family func(netip.Addr) bool, example 
 	switch {
 	case !family(a) || a.Is4In6():
 		c.wrong(path, "%s is of the other family; write %s or none", n, example)
-	case a.IsLoopback() || a.IsMulticast() || a.IsUnspecified() || a.IsLinkLocalUnicast():
+	case a.IsLoopback() || a.IsMulticast() || n.Masked().Addr().IsUnspecified() || a.IsLinkLocalUnicast():
 		c.wrong(path, "%s is not a network that hosts can be in; try %s", n, example)
 	case a.BitLen()-n.Bits() < 3:
 		c.wrong(path, "%s is too small: hosts 2 and 3 of it are ours", n)

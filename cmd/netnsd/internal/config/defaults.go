@@ -142,7 +142,7 @@ func (n Net) host(i byte) netip.Addr {
 }
 
 func within(dir, file string) string {
-	if filepath.IsAbs(file) || dir == "" {
+	if filepath.IsAbs(file) || file == "" || dir == "" {
 		return file
 	}
 	return filepath.Join(dir, file)

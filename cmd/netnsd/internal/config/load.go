@@ -79,7 +79,7 @@ func (r *reader) policies() {
 			l.Rules, err = policy.ParseNode(r.file, r.src, inline)
 		case l.Policy != nil: // of the default catalog
 			l.Rules, err = policy.Parse("default", l.Policy)
-		case l.File != "":
+		case l.File != "" && l.File != "-":
 			l.Rules, err = readPolicy(l.File)
 		}
 		if f, ok := errors.AsType[*policy.FileError](err); ok {

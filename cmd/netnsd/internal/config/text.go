@@ -19,7 +19,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil || v < 0 {
-		return fmt.Errorf("%q is not a time; write it as 90s, 2m or 1h30m", b)
+		return fmt.Errorf("%q is not a time; write it as 30s, 2m or 1h30m", b)
 	}
 	*d = Duration(v)
 	return nil
