@@ -33,7 +33,9 @@ func (c *checker) alone(path string, a Attachment) {
 	c.netns(below(path, "netns"), a.Netns)
 	c.settings(path, a.Settings)
 	for i, p := range a.Publish {
-		c.publish(item(below(path, "publish"), i), a.Network, p)
+		at := item(below(path, "publish"), i)
+		c.publish(at, p)
+		c.inside(below(at, "to"), a.Network, p)
 	}
 }
 

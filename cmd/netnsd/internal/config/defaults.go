@@ -98,8 +98,8 @@ func (s *Settings) complete() {
 	s.DNS.Upstreams = list(s.DNS.Upstreams)
 }
 
-// Complete fills in what p leaves to the network of its attachment.
-func (p *Publish) Complete(n Network) {
+// fill fills in what needs no network.
+func (p *Publish) fill() {
 	if p.Proto == "" {
 		p.Proto = "tcp"
 	}
@@ -109,6 +109,11 @@ func (p *Publish) Complete(n Network) {
 	if p.To.Ports.Len() == 0 {
 		p.To.Ports = p.Listen.Ports
 	}
+}
+
+// Complete fills in what p leaves to the network of its attachment.
+func (p *Publish) Complete(n Network) {
+	p.fill()
 	if p.To.Addr.IsValid() {
 		return
 	}

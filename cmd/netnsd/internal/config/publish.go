@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-func (c *checker) publish(path string, n Network, p Publish) {
+func (c *checker) publish(path string, p Publish) {
 	c.word(below(path, "proto"), p.Proto, "tcp", "udp")
 	c.word(below(path, "proxy_protocol"), p.ProxyProtocol, ProxyOff, ProxyV1, ProxyV2)
 	switch {
@@ -20,11 +20,15 @@ func (c *checker) publish(path string, n Network, p Publish) {
 	case p.Listen.Ports.Len() != p.To.Ports.Len():
 		c.wrong(below(path, "to"), "%d ports cannot lead to %d", p.Listen.Ports.Len(), p.To.Ports.Len())
 	}
-	if !n.IPv4.Contains(p.To.Addr) && !n.IPv6.Contains(p.To.Addr) {
-		c.wrong(below(path, "to"), "%v is not inside: neither in %v nor in %v", p.To.Addr, n.IPv4, n.IPv6)
-	}
 	if p.ProxyProtocol == ProxyV1 && p.Proto == "udp" {
 		c.wrong(below(path, "proxy_protocol"), "v1 knows no UDP; v2 does")
+	}
+}
+
+// inside checks where a publication leads to.
+func (c *checker) inside(path string, n Network, p Publish) {
+	if !n.IPv4.Contains(p.To.Addr) && !n.IPv6.Contains(p.To.Addr) {
+		c.wrong(path, "%v is not inside: neither in %v nor in %v", p.To.Addr, n.IPv4, n.IPv6)
 	}
 }
 

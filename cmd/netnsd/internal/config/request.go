@@ -98,3 +98,25 @@ func asError(e Errors) error {
 	}
 	return e
 }
+
+// ReadPublish reads a publication that comes as JSON. What depends on its attachment
+// is for [Publish.Complete] and [Publish.Check].
+func ReadPublish(src []byte) (Publish, error) {
+	var p Publish
+	if err := ReadJSON(src, &p); err != nil {
+		return p, err
+	}
+	p.fill()
+	var errs Errors
+	(&checker{wrong: collect(&errs)}).publish("", p)
+	return p, asError(errs)
+}
+
+// Check says whether a complete p can be in an attachment with the network n.
+func (p Publish) Check(n Network) error {
+	var errs Errors
+	c := checker{wrong: collect(&errs)}
+	c.publish("", p)
+	c.inside("to", n, p)
+	return asError(errs)
+}

@@ -125,6 +125,9 @@ func (e Endpoints) MarshalText() ([]byte, error) { return []byte(e.String()), ni
 func (e *Endpoints) UnmarshalText(b []byte) (err error) {
 	s := string(b)
 	*e = Endpoints{}
+	if s == "" { // as MarshalText writes what is left to a default
+		return nil
+	}
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
 		host := s[:i]
 		inner, six := strings.CutPrefix(host, "[")

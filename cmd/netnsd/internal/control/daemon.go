@@ -32,19 +32,21 @@ type Daemon interface {
 	// Defaults are those of the file for attachments that do not say otherwise.
 	Defaults() config.Settings
 	// Attach serves another namespace, until Detach or the daemon's end; a reload
-	// leaves it alone. It owns a.Netns.File, also if it fails.
+	// leaves it alone. a is complete and possible by itself; what it is beside the
+	// others (name, chains, ports) is for the daemon, see [config.Config.Admit]. It
+	// owns a.Netns.File, also if it fails.
 	Attach(ctx context.Context, a config.Attachment) error
 	// Detach lets a namespace go and resets its flows, whoever attached it.
 	Detach(ctx context.Context, name string) error
 	// Publish opens a port of this host, Unpublish closes it by its ID.
 	Publish(ctx context.Context, attachment string, p config.Publish) error
 	Unpublish(ctx context.Context, attachment, id string) error
-	// Inside says whether a network namespace is an attached one, by the inode of
-	// its /proc/PID/ns/net. It must be right before anything can run there.
-	Inside(netns uint64) bool
 	// Metrics answers with the text that Prometheus reads.
 	Metrics() http.Handler
 }
+
+// ErrForbidden is what the server refuses a peer that is not allowed.
+var ErrForbidden = errors.New("not permitted")
 
 // What a Daemon refuses.
 var (

@@ -1,0 +1,133 @@
+//go:build linux
+
+package control
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/explain"
+)
+
+// api is what the paths do.
+type api struct {
+	daemon Daemon
+	log    *slog.Logger
+}
+
+func tooLong(err error) bool {
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
+}
+
+func (a api) status(r *http.Request, _ []byte) (int, any, error) {
+	return 0, a.daemon.Status(r.Context()), nil
+}
+
+func (a api) flows(r *http.Request, _ []byte) (int, any, error) {
+	flows, err := a.daemon.Flows(r.Context(), r.URL.Query().Get("attachment"))
+	if flows == nil {
+		flows = []Flow{} // a list, also if it is empty
+	}
+	return 0, flows, err
+}
+
+func (a api) kill(r *http.Request, _ []byte) (int, any, error) {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, nil, fmt.Errorf("flow %q: %w", r.PathValue("id"), ErrNotFound)
+	}
+	return 0, nil, a.daemon.Kill(r.Context(), id)
+}
+
+// A Query asks what would become of a connection.
+type Query struct {
+	Attachment  string `json:"attachment"`
+	Protocol    string `json:"protocol"`    // tcp, udp, icmp
+	Destination string `json:"destination"` // an address or a name, with :PORT
+}
+
+func (a api) explain(r *http.Request, body []byte) (int, any, error) {
+	var q Query
+	if err := config.ReadJSON(body, &q); err != nil {
+		return 0, nil, err
+	}
+	parsed, err := explain.Parse(q.Protocol, q.Destination)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	answer, err := a.daemon.Explain(r.Context(), q.Attachment, parsed)
+	return 0, answer, err
+}
+
+func (a api) reload(r *http.Request, _ []byte) (int, any, error) {
+	done, err := a.daemon.Reload(r.Context())
+	return 0, done, err
+}
+
+func (a api) attach(r *http.Request, body []byte) (int, any, error) {
+	wanted, err := config.ReadAttachment(body, a.daemon.Defaults())
+	if err != nil {
+		return 0, nil, err
+	}
+	if wanted.Netns.FD != 0 {
+		if wanted.Netns.File = connOf(r.Context()).take(); wanted.Netns.File == nil {
+			return 0, nil, newProblem(http.StatusUnprocessableEntity, "netns.fd: the descriptor has to come with the request (SCM_RIGHTS), as `netnsd attach fd:N` sends it")
+		}
+		if kind, err := unix.IoctlRetInt(int(wanted.Netns.File.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+			return 0, nil, errors.Join(newProblem(http.StatusUnprocessableEntity, "netns.fd: the descriptor that came is not a network namespace"), wanted.Netns.File.Close())
+		}
+	}
+	if err := a.daemon.Attach(r.Context(), wanted); err != nil {
+		return 0, nil, err
+	}
+	return http.StatusCreated, wanted, nil
+}
+
+func (a api) detach(r *http.Request, _ []byte) (int, any, error) {
+	return 0, nil, a.daemon.Detach(r.Context(), r.PathValue("name"))
+}
+
+func (a api) publish(r *http.Request, body []byte) (int, any, error) {
+	p, err := config.ReadPublish(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := a.daemon.Publish(r.Context(), r.PathValue("name"), p); err != nil {
+		return 0, nil, err
+	}
+	return http.StatusCreated, Published{p.ID()}, nil
+}
+
+// Published names a publication that was made.
+type Published struct {
+	ID string `json:"id"`
+}
+
+func (a api) unpublish(r *http.Request, _ []byte) (int, any, error) {
+	return 0, nil, a.daemon.Unpublish(r.Context(), r.PathValue("name"), r.PathValue("id"))
+}
+
+// metrics is the daemon's own handler, for a path without a body.
+func (a api) metrics() http.Handler {
+	h := a.daemon.Metrics()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			problem(notAllowed(w, r, []string{http.MethodGet})).write(w)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// publishedPath is where an ID is unpublished.
+func publishedPath(attachment, id string) string {
+	return "/v1/attachments/" + url.PathEscape(attachment) + "/published/" + url.PathEscape(id)
+}

@@ -1,0 +1,16 @@
+//go:build linux
+
+package control
+
+import (
+	"log/slog"
+	"net/http"
+)
+
+// Handler is what serves d's socket, for a peer that may use it.
+func Handler(d Daemon) http.Handler {
+	h := newHandler(d, slog.New(slog.DiscardHandler))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(withConn(r.Context(), new(conn))))
+	})
+}

@@ -1,0 +1,200 @@
+//go:build linux
+
+package control_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
+)
+
+func TestModes(t *testing.T) {
+	_, path := serve(t)
+	for p, want := range map[string]fs.FileMode{path: fs.ModeSocket | 0o660, filepath.Dir(path): fs.ModeDir | 0o755} {
+		if st, err := os.Stat(p); err != nil || st.Mode() != want {
+			t.Errorf("%s: %v, %v; want %v", p, st.Mode(), err, want)
+		}
+	}
+	if all, err := os.ReadDir(filepath.Dir(path)); err != nil || len(all) != 1 {
+		t.Errorf("in the folder are %v, %v", all, err)
+	}
+}
+
+// The socket of a killed daemon is replaced, one that is served is not, and what is no
+// socket is left alone.
+func TestInPlace(t *testing.T) {
+	path := filepath.Join(folder(t), "netnsd.sock")
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := control.Listen(control.Config{Path: path}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("beside another: %v", err)
+	}
+	stale.SetUnlinkOnClose(false)
+	stale.Close()
+
+	s, err := control.Listen(control.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Serve(new(daemon))
+	if _, err := (control.Client{Path: path}).Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := control.Listen(control.Config{Path: path}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("beside ourselves: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after Close: %v", err)
+	}
+	if _, err := (control.Client{Path: path}).Status(t.Context()); !errors.Is(err, control.ErrNoDaemon) {
+		t.Errorf("after Close: %v", err)
+	}
+
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := control.Listen(control.Config{Path: path}); err == nil || !strings.Contains(err.Error(), "no socket") {
+		t.Errorf("in place of a file: %v", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
+		t.Errorf("the file: %q, %v", text, err)
+	}
+}
+
+// Of daemons that start at once, one has the socket.
+func TestTogether(t *testing.T) {
+	path := filepath.Join(folder(t), "netnsd.sock")
+	var mu sync.Mutex
+	var have []*control.Server
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := control.Listen(control.Config{Path: path})
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				have = append(have, s)
+			} else if !errors.Is(err, syscall.EADDRINUSE) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(have) != 1 {
+		t.Errorf("%d have it", len(have))
+	}
+	for _, s := range have {
+		s.Close()
+	}
+}
+
+// A socket that is not ours any more is not removed.
+func TestCloseLeavesAnother(t *testing.T) {
+	path := filepath.Join(folder(t), "netnsd.sock")
+	s, err := control.Listen(control.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	other, err := control.Listen(control.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFolders(t *testing.T) {
+	dir := folder(t)
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{
+		filepath.Join(dir, "netnsd.sock"):                    "chmod go-w",
+		filepath.Join(dir, "no", "such", "netnsd.sock"):      "no such file",
+		"/dev/null/netnsd.sock":                              "not a folder",
+		filepath.Join(dir, strings.Repeat("a", 200), "sock"): "too long",
+	} {
+		if err := os.Chmod(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		s, err := control.Listen(control.Config{Path: path})
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.40s: %v, want %q", path, err, says)
+		}
+	}
+	if _, err := control.Listen(control.Config{Path: filepath.Join(dir, "s"), Group: "no-such-group"}); err == nil || !strings.Contains(err.Error(), "no-such-group") {
+		t.Errorf("a group that is none: %v", err)
+	}
+}
+
+// slow is a daemon of which a reload takes until it is let go.
+type slow struct {
+	daemon
+	began, end chan struct{}
+}
+
+func (d *slow) Reload(context.Context) (control.Reload, error) {
+	close(d.began)
+	<-d.end
+	return control.Reload{}, d.change("reload")
+}
+
+// A request that runs when the server closes comes to its end, and its answer arrives.
+func TestCloseWaits(t *testing.T) {
+	path := filepath.Join(folder(t), "netnsd.sock")
+	s, err := control.Listen(control.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &slow{began: make(chan struct{}), end: make(chan struct{})}
+	s.Serve(d)
+	asked := make(chan error)
+	go func() { asked <- second(control.Client{Path: path}.Reload(t.Context())) }()
+	<-d.began
+	closed := make(chan error)
+	go func() { closed <- s.Close() }()
+	for { // the socket goes first
+		if _, err := os.Lstat(path); err != nil {
+			break
+		}
+		runtime.Gosched()
+	}
+	close(d.end)
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if c := d.changes(); len(c) != 1 {
+		t.Errorf("changed: %q", c)
+	}
+}
