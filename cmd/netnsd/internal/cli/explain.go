@@ -9,15 +9,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/explain"
 )
 
 func newExplain() *cobra.Command {
 	var (
-		rules chain.Config
-		code  bool
-		known explain.Given
-		hello explain.Hello
+		rules      chain.Config
+		code       bool
+		known      explain.Given
+		hello      explain.Hello
+		attachment string
 	)
 	cmd := &cobra.Command{
 		Use:   "explain [flags] PROTO DST[:PORT]",
@@ -29,8 +31,13 @@ address or a name.
 
 With --server-name the ClientHello of a TLS connection is judged, too; an empty one
 is a hello that names no server. --name says what the name service gave the address
-for, without which no rule by name matches it.`,
+for, without which no rule by name matches it.
+
+With --attachment it is the daemon that is asked, about the chains and rules that are
+now in force for a namespace that it serves; the exit status is then as that of
+status.`,
 		Example: `  netnsd explain --policy policy.yaml tcp api.example.com:443
+  netnsd explain --attachment web tcp api.example.com:443
   netnsd explain --allow a.example tcp 192.0.2.1:443 --name a.example --server-name b.example
   netnsd explain --deny private udp 192.168.1.1:53`,
 		Args: cobra.ExactArgs(2),
@@ -52,7 +59,13 @@ for, without which no rule by name matches it.`,
 	cmd.Flags().StringVar(&known.Exe, "exe", "", "the `PATH` of its executable")
 	cmd.Flags().StringVar(&known.CGroup, "cgroup", "", "the `PATH` of its cgroup")
 	cmd.Flags().BoolVar(&code, "exit-code", false, "exit with 10 if the connection would be denied")
-	output := outputFlag(cmd)
+	cmd.Flags().StringVar(&attachment, "attachment", "", "ask the daemon about this attachment, a `NAME`")
+	c, output := socketFlag(cmd), outputFlag(cmd)
+	for _, flag := range []string{"allow", "deny", "policy", "private-names", "host-loopback",
+		"name", "server-name", "alpn", "ech", "uid", "pid", "exe", "cgroup"} {
+		cmd.MarkFlagsMutuallyExclusive("attachment", flag)
+	}
+	_ = cmd.RegisterFlagCompletionFunc("attachment", completeNames(c, 3)) // whatever is already there: PROTO and DST
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q, err := explain.Parse(args[0], args[1])
 		q.Given = &known
@@ -61,15 +74,21 @@ for, without which no rule by name matches it.`,
 				known.Hello = &hello
 			}
 		}
-		if err = errors.Join(given(cmd.Flags(), "policy"), err, q.Check()); err != nil {
+		if err = errors.Join(given(cmd.Flags(), "policy", "attachment"), err, q.Check()); err != nil {
 			return usage(err)
 		}
-		if _, err := rules.Rules(); err != nil {
-			return usage(err)
+		var a explain.Answer
+		switch {
+		case attachment != "":
+			a, err = c.Explain(cmd.Context(), control.Query{Attachment: attachment, Protocol: args[0], Destination: args[1]})
+			err = asked(err)
+		case cmd.Flags().Changed("socket"):
+			err = usage(errors.New("--socket: which namespace? name it with --attachment"))
+		default:
+			a, err = explained(rules, q)
 		}
-		a, err := explain.Explain(rules, q)
 		if err != nil {
-			return &exit{exitFailed, err}
+			return err
 		}
 		if *output == asJSON {
 			err = writeJSON(cmd.OutOrStdout(), a)
@@ -82,6 +101,17 @@ for, without which no rule by name matches it.`,
 		return err
 	}
 	return cmd
+}
+
+// explained answers by the rules of the flags.
+func explained(rules chain.Config, q explain.Query) (a explain.Answer, err error) {
+	if _, err := rules.Rules(); err != nil {
+		return a, usage(err)
+	}
+	if a, err = explain.Explain(rules, q); err != nil {
+		return a, &exit{exitFailed, err}
+	}
+	return a, nil
 }
 
 // goodBad paints green and red.

@@ -16,9 +16,12 @@ import (
 
 // The exit statuses of all commands but run.
 const (
-	exitFailed = 1
-	exitUsage  = 2
-	exitDenied = 10
+	exitFailed    = 1
+	exitUsage     = 2
+	exitNoDaemon  = 3
+	exitNotFound  = 4
+	exitForbidden = 5
+	exitDenied    = 10
 )
 
 // exit is how a command ends with a status. Err is shown to the user if it is
@@ -79,6 +82,7 @@ of providers that see it, decide on it and record it.
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.AddCommand(newStatus(), newPs(), newKill(), newReload(), newAttach(), newDetach(), newConfig()) // what asks a daemon, or is for it
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath()))
 	})

@@ -105,6 +105,7 @@ func TestPeers(t *testing.T) {
 			}
 			cmd := exec.CommandContext(t.Context(), exe, "ask", path)
 			cmd.SysProcAttr, cmd.Dir = &c.attr, "/"
+			cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)

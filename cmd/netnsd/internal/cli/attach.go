@@ -1,0 +1,185 @@
+//go:build linux
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
+)
+
+func newAttach() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "attach [flags] TARGET",
+		Short: "Have the daemon serve another namespace",
+		Long: `Have the daemon serve another network namespace, until detach or the daemon's end.
+TARGET is a name of ip netns, a path that begins with / or ., pid:N for that of a
+process, or fd:N for an open descriptor of this command. What no flag says is as
+defaults in the configuration say; which chain is taken, as catalog.select says.` + clientStatus,
+		Example: `  netnsd attach build --chain confined
+  netnsd attach pid:4711 --name web --publish 127.0.0.1:8080=80
+  netnsd attach fd:3 --name box 3</proc/self/ns/net`,
+		Args: cobra.ExactArgs(1),
+	}
+	var f attachFlags
+	f.add(cmd.Flags())
+	c, output := socketFlag(cmd), outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		request, fd, err := f.request(cmd.Flags(), args[0])
+		if err != nil {
+			return usage(err)
+		}
+		var file *os.File
+		if fd != 0 {
+			file = os.NewFile(uintptr(fd), args[0])
+		}
+		a, err := c.Attach(cmd.Context(), request, file)
+		switch {
+		case err != nil:
+			return badRequest(err)
+		case *output == asJSON:
+			return writeJSON(cmd.OutOrStdout(), a)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, device %s, %v, %v\n", a.Name, a.Netns, a.Interface.Name, a.Network.IPv4, a.Network.IPv6)
+		return err
+	}
+	return cmd
+}
+
+// attachFlags are what of an attachment can be said in a line.
+type attachFlags struct {
+	name, device, chain    string
+	nets, dns, publish     []string
+	tap, persist, loopback bool
+	mtu                    int
+}
+
+func (a *attachFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&a.name, "name", "", "`NAME` of the attachment (default: that of the namespace)")
+	f.StringVar(&a.chain, "chain", "", "the chain of its sockets, by `NAME`")
+	f.StringVar(&a.device, "device", "", "`NAME` of the device inside")
+	f.BoolVar(&a.tap, "tap", false, "a device for Ethernet frames")
+	f.BoolVar(&a.persist, "persist", false, "keep the device when the daemon ends")
+	f.IntVar(&a.mtu, "mtu", 0, "MTU of the link in `BYTES`")
+	f.StringArrayVar(&a.nets, "net", nil, "`CIDR` of the link, once a family")
+	f.StringArrayVar(&a.dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, system, or off")
+	f.BoolVar(&a.loopback, "host-loopback", false, "let programs reach this host's 127.0.0.1 and ::1, as host 2 of --net")
+	f.StringArrayVarP(&a.publish, "publish", "p", nil, "lead `ADDR:PORT[=PORT][/udp]` of this host inside")
+}
+
+// object is JSON in the making: only what was said, as all else is for the daemon.
+type object map[string]any
+
+// request is what to ask for target; fd is the descriptor to send, 0 is none.
+func (a *attachFlags) request(f *pflag.FlagSet, target string) (r object, fd int, err error) {
+	netns, name, fd, err := parseTarget(target)
+	if err != nil {
+		return nil, 0, err
+	}
+	if a.name != "" {
+		name = a.name
+	}
+	if name == "" {
+		return nil, 0, fmt.Errorf("attach %s: a name is missing: --name NAME", target)
+	}
+	device, network := object{}, object{}
+	r = object{"name": name, "netns": netns, "interface": device, "network": network}
+	for flag, set := range map[string]func(){
+		"chain":         func() { r["chain"] = a.chain },
+		"host-loopback": func() { r["host_loopback"] = a.loopback },
+		"device":        func() { device["name"] = a.device },
+		"tap":           func() { device["mode"] = map[bool]string{true: config.ModeTAP, false: config.ModeTUN}[a.tap] },
+		"persist":       func() { device["persist"] = a.persist },
+		"mtu":           func() { device["mtu"] = a.mtu },
+	} {
+		if f.Changed(flag) {
+			set()
+		}
+	}
+	err = errors.Join(a.network(network), a.service(r), a.published(r))
+	return r, fd, err
+}
+
+func (a *attachFlags) network(n object) error {
+	for _, s := range a.nets {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return fmt.Errorf("--net %s: not a network: write 10.0.2.0/24 or fd00::/64", s)
+		}
+		key := map[bool]string{true: "ipv4", false: "ipv6"}[p.Addr().Is4()]
+		if _, twice := n[key]; twice {
+			return fmt.Errorf("--net %s: there is one of that family already", s)
+		}
+		n[key] = s
+	}
+	return nil
+}
+
+func (a *attachFlags) service(r object) error {
+	switch off := len(a.dns) > 0 && a.dns[0] == "off"; {
+	case off && len(a.dns) > 1:
+		return errors.New("--dns off and --dns ADDR exclude each other")
+	case off:
+		r["dns"] = object{"disabled": true}
+	case len(a.dns) > 0:
+		r["dns"] = object{"upstreams": a.dns}
+	}
+	return nil
+}
+
+func (a *attachFlags) published(r object) error {
+	var all []config.Publish
+	for _, s := range a.publish {
+		p, err := parsePublish(s)
+		if err != nil {
+			return fmt.Errorf("--publish %s: %w", s, err)
+		}
+		all = append(all, p)
+	}
+	if all != nil {
+		r["publish"] = all
+	}
+	return nil
+}
+
+// parsePublish reads ADDR:PORT[-PORT][=[ADDR:]PORT[-PORT]][/tcp|udp].
+func parsePublish(s string) (p config.Publish, err error) {
+	rest, proto, _ := strings.Cut(s, "/")
+	listen, to, _ := strings.Cut(rest, "=")
+	p.Proto = proto
+	return p, errors.Join(p.Listen.UnmarshalText([]byte(listen)), p.To.UnmarshalText([]byte(to)))
+}
+
+// parseTarget reads a namespace; name is what it is called if nobody says otherwise.
+func parseTarget(s string) (netns object, name string, fd int, err error) {
+	kind, number, numbered := strings.Cut(s, ":")
+	switch {
+	case numbered && (kind == "pid" || kind == "fd"):
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 {
+			return nil, "", 0, fmt.Errorf("attach %s: not a number", s)
+		}
+		if kind == "fd" {
+			if n < 3 {
+				return nil, "", 0, fmt.Errorf("attach %s: descriptors for a namespace begin at 3", s)
+			}
+			fd = n
+		}
+		return object{kind: n}, "", fd, nil
+	case strings.Contains(s, "/") || s == "." || s == "..":
+		path, err := filepath.Abs(s) // the daemon is elsewhere
+		return object{"path": path}, "", 0, err
+	case s == "":
+		return nil, "", 0, errors.New("attach: the namespace is missing")
+	}
+	return object{"name": s}, s, 0, nil
+}
