@@ -26,7 +26,7 @@ TARGET is a name of ip netns, a path that begins with / or ., pid:N for that of 
 process, or fd:N for an open descriptor of this command. What no flag says is as
 defaults in the configuration say; which chain is taken, as catalog.select says.` + clientStatus,
 		Example: `  netnsd attach build --chain confined
-  netnsd attach pid:4711 --name web --publish 127.0.0.1:8080=80
+  netnsd attach pid:4711 --name web -p 127.0.0.1:8080:80
   netnsd attach fd:3 --name box 3</proc/self/ns/net`,
 		Args: cobra.ExactArgs(1),
 	}
@@ -73,7 +73,7 @@ func (a *attachFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&a.nets, "net", nil, "`CIDR` of the link, once a family")
 	f.StringArrayVar(&a.dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, system, or off")
 	f.BoolVar(&a.loopback, "host-loopback", false, "let programs reach this host's 127.0.0.1 and ::1, as host 2 of --net")
-	f.StringArrayVarP(&a.publish, "publish", "p", nil, "lead `ADDR:PORT[=PORT][/udp]` of this host inside")
+	f.StringArrayVarP(&a.publish, "publish", "p", nil, "lead a port of this host inside: `[ADDR:]PORT[:PORT][/udp]`, as `netnsd publish` has it")
 }
 
 // object is JSON in the making: only what was said, as all else is for the daemon.
@@ -141,22 +141,14 @@ func (a *attachFlags) published(r object) error {
 	for _, s := range a.publish {
 		p, err := parsePublish(s)
 		if err != nil {
-			return fmt.Errorf("--publish %s: %w", s, err)
+			return fmt.Errorf("--publish %w", err)
 		}
-		all = append(all, p)
+		all = append(all, p...)
 	}
 	if all != nil {
 		r["publish"] = all
 	}
 	return nil
-}
-
-// parsePublish reads ADDR:PORT[-PORT][=[ADDR:]PORT[-PORT]][/tcp|udp].
-func parsePublish(s string) (p config.Publish, err error) {
-	rest, proto, _ := strings.Cut(s, "/")
-	listen, to, _ := strings.Cut(rest, "=")
-	p.Proto = proto
-	return p, errors.Join(p.Listen.UnmarshalText([]byte(listen)), p.To.UnmarshalText([]byte(to)))
 }
 
 // parseTarget reads a namespace; name is what it is called if nobody says otherwise.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -61,16 +62,24 @@ func badRequest(err error) error {
 	return asked(err)
 }
 
-// table writes rows in columns, the first of them the head.
+// table writes rows in columns, the first of them the head. Names in them are what
+// programs have sent, and may not talk to the terminal.
 func table(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
 		for i, cell := range r {
-			r[i] = cmp.Or(cell, "-")
+			r[i] = cmp.Or(strings.Map(harmless, cell), "-")
 		}
 		fmt.Fprintln(t, strings.Join(r, "\t"))
 	}
 	return t.Flush()
+}
+
+func harmless(c rune) rune {
+	if !unicode.IsPrint(c) {
+		return '?'
+	}
+	return c
 }
 
 // size is bytes for people.
