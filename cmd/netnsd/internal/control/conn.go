@@ -88,24 +88,52 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 
 func connOf(ctx context.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
-// listener makes conns and asks who they are.
+// listener makes conns and asks who they are. Those that are not served have few of
+// their own to be told so: a program inside that is root, and so gets past the mode of
+// the socket, could else have them all.
 type listener struct {
 	*net.UnixListener
-	gate  gate
-	slots chan struct{} // one in it for each conn that is open
+	gate            gate
+	served, refused chan struct{} // one in it for each conn that is open
+	end             func()
+	ended           chan struct{} // closed by end
+}
+
+func newListener(l *net.UnixListener, g gate) *listener {
+	ended := make(chan struct{})
+	return &listener{l, g, make(chan struct{}, maxConns), make(chan struct{}, maxRefused), sync.OnceFunc(func() { close(ended) }), ended}
+}
+
+// Close ends an Accept that waits for another conn to end, too.
+func (l *listener) Close() error {
+	l.end()
+	return l.UnixListener.Close()
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
-	free := sync.OnceFunc(func() { <-l.slots })
-	c, err := l.AcceptUnix()
-	if err != nil {
-		free()
-		return nil, err
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		p, err := peerOf(c)
+		if err == nil {
+			err = l.gate.admits(p)
+		}
+		if err == nil {
+			select {
+			case l.served <- struct{}{}:
+			case <-l.ended:
+				c.Close()
+				return nil, net.ErrClosed
+			}
+			return &conn{UnixConn: c, free: sync.OnceFunc(func() { <-l.served })}, nil
+		}
+		select {
+		case l.refused <- struct{}{}:
+			return &conn{UnixConn: c, refused: err, free: sync.OnceFunc(func() { <-l.refused })}, nil
+		default:
+			c.Close()
+		}
 	}
-	p, err := peerOf(c)
-	if err == nil {
-		err = l.gate.admits(p)
-	}
-	return &conn{UnixConn: c, refused: err, free: free}, nil
 }

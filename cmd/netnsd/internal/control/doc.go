@@ -62,6 +62,6 @@
 //
 // # Bounds
 //
-// 64 connections, 16 KiB of headers, 1 MiB of body, 10 s for the headers, 30 s for the
+// 64 connections, and 16 of peers that are not served, 16 KiB of headers, 1 MiB of body, 10 s for the headers, 30 s for the
 // body, 2 min for the answer, one descriptor with a request.
 package control

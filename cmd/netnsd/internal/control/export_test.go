@@ -5,7 +5,12 @@ package control
 import (
 	"log/slog"
 	"net/http"
+	"time"
 )
+
+// Patient keeps connections that say nothing, so that no time-out helps a test, until
+// Close, which does not wait for them.
+func (s *Server) Patient() { s.patience, s.farewell = time.Hour, time.Millisecond }
 
 // Handler is what serves d's socket, for a peer that may use it.
 func Handler(d Daemon) http.Handler {

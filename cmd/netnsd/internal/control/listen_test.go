@@ -3,10 +3,13 @@
 package control_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 )
@@ -125,6 +129,36 @@ func TestCloseLeavesAnother(t *testing.T) {
 	}
 	if err := other.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A server that has as many connections as it takes, and one more waiting, closes.
+func TestCloseWhenFull(t *testing.T) {
+	var all []net.Conn
+	t.Cleanup(func() { // after the server, which is closed by a cleanup of serve
+		for i, c := range all {
+			c.SetReadDeadline(time.Now().Add(time.Minute))
+			if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("connection %d outlives the server", i)
+			}
+			c.Close()
+		}
+	})
+	_, path := serve(t, (*control.Server).Patient)
+	for range 70 {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	// When the last that is taken is served the next is waiting, or about to.
+	last := all[63]
+	if _, err := io.WriteString(last, "GET /v1/status HTTP/1.1\r\nHost: netnsd\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := http.ReadResponse(bufio.NewReader(last), nil); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -14,5 +14,9 @@ func TestMain(m *testing.M) {
 		ask(os.Args[2])
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "hold" { // a child of TestRefusedConnections
+		hold(os.Args[2])
+		return
+	}
 	providertest.Main(m)
 }

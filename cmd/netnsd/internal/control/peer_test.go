@@ -3,16 +3,19 @@
 package control_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 )
@@ -28,6 +31,55 @@ func ask(path string) {
 		fmt.Println(p.Status, p.Detail)
 	default:
 		fmt.Println(err)
+	}
+}
+
+// hold is a child of TestRefusedConnections: it has many connections and says nothing
+// on them, until its stdin ends.
+func hold(path string) {
+	var all []net.Conn // alive until the end
+	for range 200 {
+		if c, err := net.Dial("unix", path); err == nil {
+			all = append(all, c)
+		}
+	}
+	fmt.Println("holds", len(all))
+	io.Copy(io.Discard, os.Stdin)
+	for _, c := range all {
+		c.Close()
+	}
+}
+
+// Peers that are not served cannot keep others from being served.
+func TestRefusedConnections(t *testing.T) {
+	needRoot(t)
+	_, path := serve(t, (*control.Server).Patient)
+	cmd := exec.CommandContext(t.Context(), program(t), "hold", path)
+	cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}, "/"
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || line != "holds 200\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := (control.Client{Path: path}).Status(ctx); err != nil {
+		t.Error(err)
+	}
+	stdin.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

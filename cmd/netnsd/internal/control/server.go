@@ -19,6 +19,7 @@ const (
 	MaxBody    = 1 << 20 // bytes of a request's body
 	maxHeader  = 16 << 10
 	maxConns   = 64
+	maxRefused = 16 // connections of peers that are not served
 	headerTime = 10 * time.Second
 	bodyTime   = 30 * time.Second
 	answerTime = 2 * time.Minute // a reload makes namespaces and devices
@@ -40,6 +41,8 @@ type Server struct {
 	file     os.FileInfo // the socket, to know it again
 	listener *listener
 	http     *http.Server
+	patience time.Duration  // headerTime
+	farewell time.Duration  // closeTime
 	running  sync.WaitGroup // handlers
 	mu       sync.Mutex
 	closed   bool          // no handler begins any more
@@ -57,7 +60,7 @@ func Listen(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	s := &Server{log: c.Log, path: c.Path}
+	s := &Server{log: c.Log, path: c.Path, patience: headerTime, farewell: closeTime}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -68,7 +71,7 @@ func Listen(c Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(c.Path), l.Close())
 	}
-	s.listener = &listener{l, gate{gid, cookie}, make(chan struct{}, maxConns)}
+	s.listener = newListener(l, gate{gid, cookie})
 	return s, nil
 }
 
@@ -78,7 +81,7 @@ func (s *Server) Serve(d Daemon) {
 	s.http = &http.Server{
 		Handler:           s.counted(newHandler(d, s.log)),
 		ConnContext:       withConn,
-		ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
+		ReadHeaderTimeout: s.patience, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
@@ -116,7 +119,7 @@ func (s *Server) Close() error {
 	if s.http == nil {
 		return errors.Join(err, s.listener.Close())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), s.farewell)
 	defer cancel()
 	if e := s.http.Shutdown(ctx); errors.Is(e, context.DeadlineExceeded) {
 		e = s.http.Close()

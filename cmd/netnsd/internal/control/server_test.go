@@ -132,12 +132,15 @@ func (d *daemon) Metrics() http.Handler {
 }
 
 // serve is a daemon behind a socket.
-func serve(t *testing.T) (*daemon, string) {
+func serve(t *testing.T, how ...func(*control.Server)) (*daemon, string) {
 	t.Helper()
 	path := filepath.Join(folder(t), "netnsd", "netnsd.sock")
 	s, err := control.Listen(control.Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range how {
+		f(s)
 	}
 	d := new(daemon)
 	s.Serve(d)
