@@ -117,8 +117,9 @@ func (s *service) stop() {
 	s.cmd.Wait()
 }
 
-// ready waits until the server answers a connection: before it listens, one is reset.
-func (s *service) ready(path, addr string) {
+// ready waits until the server answers ask; one that greets is asked nothing. Before
+// it listens, a connection is reset.
+func (s *service) ready(path, addr, ask string) {
 	s.l.t.Helper()
 	ok := eventually(func() bool {
 		c, err := dialFrom(path, "tcp", addr)
@@ -126,9 +127,10 @@ func (s *service) ready(path, addr string) {
 			return false
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(200 * time.Millisecond))
-		_, err = c.Read(make([]byte, 1)) // it stays, or greets
-		return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		io.WriteString(c, ask)
+		_, err = c.Read(make([]byte, 1))
+		return err == nil
 	})
 	if !ok {
 		s.l.t.Fatalf("nobody answers at %s: %s", addr, s.said())
@@ -165,7 +167,7 @@ func TestPublishedNginx(t *testing.T) {
 			"--deny", "*", "--audit", filepath.Join(dir, "audit"),
 			"-p", "8080:80", "-p", "8081:81,proxy=v2", "-p", "8082:81,proxy=v1", "-p", "127.0.0.1:8083:80",
 		}, "nginx", "-p", dir, "-c", "nginx.conf", "-g", "daemon off; master_process off;")
-		s.ready(out, wire4+":8080")
+		s.ready(out, wire4+":8080", "HEAD / HTTP/1.0\r\n\r\n")
 		var want []string
 		for _, c := range []struct{ from, url, log string }{
 			{out, "http://" + wire4 + ":8080/file", neighbour4 + " PORT -"},
@@ -227,7 +229,7 @@ func TestPublishedRedis(t *testing.T) {
 		out := l.neighbour()
 		s := l.service(u, []string{"-p", wire4 + ":7000:6379", "-p", "[" + wire6 + "]:7000:6379"},
 			"redis-server", "--bind", "*", "-::*", "--protected-mode", "no", "--save", "", "--daemonize", "no", "--dir", l.dir())
-		s.ready(out, wire4+":7000")
+		s.ready(out, wire4+":7000", "PING\r\n")
 		for _, host := range []string{wire4, wire6} {
 			l.from(out, "redis-cli", "-h", host, "-p", "7000", "set", "key", host)
 			if got := l.from(out, "redis-cli", "-h", host, "-p", "7000", "get", "key"); got != host+"\n" {
@@ -264,7 +266,7 @@ func TestPublishedPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := l.service(nobody, []string{"-p", wire4 + ":7001:5432"}, filepath.Join(bin, "postgres"), "-D", data, "-k", "", "-h", "*", "-F")
-	s.ready(out, wire4+":7001")
+	s.ready(out, wire4+":7001", "\x00\x00\x00\x08\x04\xd2\x16\x2f") // SSLRequest
 	at := []string{"-h", wire4, "-p", "7001", "-U", "test"}
 	if got := l.from(out, append([]string{"psql", "-At", "-c", "select inet_client_addr()", "postgres"}, at...)...); got != neighbour4+"\n" {
 		t.Errorf("postgres sees %q", got)
@@ -315,7 +317,7 @@ socat UDP-RECVFROM:30999,fork SYSTEM:'echo $SOCAT_PEERADDR' & udp=$!
 socat TCP-LISTEN:30500,fork,reuseaddr SYSTEM:'echo $SOCAT_PEERADDR' & tcp=$!
 trap "kill $udp $tcp" TERM
 wait`)
-	s.ready(out, wire4+":20500")
+	s.ready(out, wire4+":20500", "")
 	c, err := dialFrom(out, "tcp", wire4+":20500")
 	if err != nil {
 		t.Fatal(err)
@@ -332,7 +334,7 @@ wait`)
 	b := make([]byte, 100)
 	if !eventually(func() bool { // socat may not listen yet
 		u.Write([]byte("who am I?"))
-		u.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		u.SetReadDeadline(time.Now().Add(time.Second))
 		n, err := u.Read(b)
 		return err == nil && string(b[:n]) == neighbour4+"\n"
 	}) {
@@ -359,7 +361,7 @@ func TestPublishedAnyPort(t *testing.T) {
 		}
 	}
 	for _, host := range []string{wire4, wire6} {
-		s.ready(out, net.JoinHostPort(host, fmt.Sprint(ports[0])))
+		s.ready(out, net.JoinHostPort(host, fmt.Sprint(ports[0])), "")
 	}
 }
 
