@@ -104,7 +104,8 @@ func newListener(l *net.UnixListener, g gate) *listener {
 	return &listener{l, g, make(chan struct{}, maxConns), make(chan struct{}, maxRefused), sync.OnceFunc(func() { close(ended) }), ended}
 }
 
-// Close ends an Accept that waits for another conn to end, too.
+// Close ends an Accept that waits for another conn to end, too: http.Server waits for
+// its Accept before it closes conns.
 func (l *listener) Close() error {
 	l.end()
 	return l.UnixListener.Close()

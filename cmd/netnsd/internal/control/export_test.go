@@ -10,7 +10,7 @@ import (
 
 // Patient keeps connections that say nothing, so that no time-out helps a test, until
 // Close, which does not wait for them.
-func (s *Server) Patient() { s.patience, s.farewell = time.Hour, time.Millisecond }
+func (s *Server) Patient() { s.patience, s.idle, s.farewell = time.Hour, time.Hour, time.Millisecond }
 
 // Handler is what serves d's socket, for a peer that may use it.
 func Handler(d Daemon) http.Handler {

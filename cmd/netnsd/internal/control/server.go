@@ -42,6 +42,7 @@ type Server struct {
 	listener *listener
 	http     *http.Server
 	patience time.Duration  // headerTime
+	idle     time.Duration  // idleTime
 	farewell time.Duration  // closeTime
 	running  sync.WaitGroup // handlers
 	mu       sync.Mutex
@@ -60,7 +61,7 @@ func Listen(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	s := &Server{log: c.Log, path: c.Path, patience: headerTime, farewell: closeTime}
+	s := &Server{log: c.Log, path: c.Path, patience: headerTime, idle: idleTime, farewell: closeTime}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -81,7 +82,7 @@ func (s *Server) Serve(d Daemon) {
 	s.http = &http.Server{
 		Handler:           s.counted(newHandler(d, s.log)),
 		ConnContext:       withConn,
-		ReadHeaderTimeout: s.patience, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
+		ReadHeaderTimeout: s.patience, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: s.idle,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
