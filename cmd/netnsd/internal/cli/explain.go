@@ -54,15 +54,14 @@ status.`,
 	cmd.Flags().StringVar(&hello.ServerName, "server-name", "", "judge a ClientHello that asks for `NAME`, too")
 	cmd.Flags().StringVar(&hello.ALPN, "alpn", "", "the `PROTOCOLS` that it offers, with commas")
 	cmd.Flags().BoolVar(&hello.ECH, "ech", false, "it has an encrypted one in it (ECH)")
-	cmd.Flags().IntVar(&known.UID, "uid", -1, "the `UID` of the process (default: that of netnsd, as under run)")
+	cmd.Flags().IntVar(&known.UID, "uid", -1, "the `UID` of the process (default: that of netnsd, as under run; of an attachment not known)")
 	cmd.Flags().IntVar(&known.PID, "pid", 0, "its `PID`")
 	cmd.Flags().StringVar(&known.Exe, "exe", "", "the `PATH` of its executable")
 	cmd.Flags().StringVar(&known.CGroup, "cgroup", "", "the `PATH` of its cgroup")
 	cmd.Flags().BoolVar(&code, "exit-code", false, "exit with 10 if the connection would be denied")
 	cmd.Flags().StringVar(&attachment, "attachment", "", "ask the daemon about this attachment, a `NAME`")
 	c, output := socketFlag(cmd), outputFlag(cmd)
-	for _, flag := range []string{"allow", "deny", "policy", "private-names", "host-loopback",
-		"name", "server-name", "alpn", "ech", "uid", "pid", "exe", "cgroup"} {
+	for _, flag := range []string{"allow", "deny", "policy", "private-names", "host-loopback"} {
 		cmd.MarkFlagsMutuallyExclusive("attachment", flag)
 	}
 	_ = cmd.RegisterFlagCompletionFunc("attachment", completeNames(c, 3)) // whatever is already there: PROTO and DST
@@ -80,7 +79,7 @@ status.`,
 		var a explain.Answer
 		switch {
 		case attachment != "":
-			a, err = c.Explain(cmd.Context(), control.Query{Attachment: attachment, Protocol: args[0], Destination: args[1]})
+			a, err = c.Explain(cmd.Context(), control.Query{Attachment: attachment, Protocol: args[0], Destination: args[1], Given: &known})
 			err = asked(err)
 		case cmd.Flags().Changed("socket"):
 			err = usage(errors.New("--socket: which namespace? name it with --attachment"))

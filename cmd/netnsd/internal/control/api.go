@@ -52,15 +52,18 @@ type Query struct {
 	Attachment  string `json:"attachment"`
 	Protocol    string `json:"protocol"`    // tcp, udp, icmp
 	Destination string `json:"destination"` // an address or a name, with :PORT
+	// Given is what would be known besides; a uid of -1, or none, is not known.
+	Given *explain.Given `json:"given,omitempty"`
 }
 
 func (a api) explain(r *http.Request, body []byte) (int, any, error) {
-	var q Query
+	q := Query{Given: &explain.Given{UID: -1}}
 	if err := config.ReadJSON(body, &q); err != nil {
 		return 0, nil, err
 	}
 	parsed, err := explain.Parse(q.Protocol, q.Destination)
-	if err != nil {
+	parsed.Given = q.Given
+	if err = errors.Join(err, parsed.Check()); err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	answer, err := a.daemon.Explain(r.Context(), q.Attachment, parsed)

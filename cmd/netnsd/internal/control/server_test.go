@@ -75,6 +75,9 @@ func (d *daemon) Explain(_ context.Context, attachment string, q explain.Query) 
 	if attachment != "web" {
 		return explain.Answer{}, fmt.Errorf("attachment %s: %w", attachment, control.ErrNotFound)
 	}
+	if q.Given.UID != -1 {
+		return explain.Answer{}, fmt.Errorf("uid %d, which nobody gave", q.Given.UID)
+	}
 	return explain.Answer{Query: q.String(), Allowed: true}, nil
 }
 
@@ -229,6 +232,7 @@ func TestEndpoints(t *testing.T) {
 		{"GET", "/v1/flows?attachment=web", "", 200, `"uid":-1`, ""},
 		{"DELETE", "/v1/flows/1", "", 204, "", "kill 1"},
 		{"POST", "/v1/explain", query, 200, `"query":"tcp 192.0.2.1:443"`, ""},
+		{"POST", "/v1/explain", strings.Replace(query, "}", `,"given":{"names":["a.example"],"hello":{"server_name":"b.example"}}}`, 1), 200, `as a.example asking for \"b.example\"`, ""},
 		{"POST", "/v1/reload", "", 200, `"generation":2`, "reload"},
 		{"POST", "/v1/attachments", attach, 201, `"mtu":9000`, "attach db to db, mtu 9000"},
 		{"DELETE", "/v1/attachments/web", "", 204, "", "detach web"},
@@ -330,6 +334,7 @@ func TestWrong(t *testing.T) {
 	for _, c := range []struct{ url, body, says string }{
 		{"/v1/explain", `{"attachment":"web","protocol":"sctp","destination":"192.0.2.1:1"}`, "not a protocol"},
 		{"/v1/explain", `{"attachment":"web","protocol":"tcp","destination":"192.0.2.1"}`, "which port"},
+		{"/v1/explain", `{"attachment":"web","protocol":"udp","destination":"192.0.2.1:1","given":{"hello":{}}}`, "of tcp alone"},
 		{"/v1/attachments", `{}`, "name"},
 		{"/v1/attachments", `{"name":"a","netns":{}}`, "one of name, path"},
 		{"/v1/attachments", `{"name":"a","netns":{"path":"relative"}}`, "begin with /"},

@@ -13,19 +13,19 @@ import (
 // Given is what a Query says beyond where it goes: what would be known if the
 // connection were made.
 type Given struct {
-	Names  []string // that the name service gave for the address
-	Hello  *Hello   // what a stream begins with; nil: it is not asked about
-	UID    int      // of the process; -1: our own
-	PID    int      // 0 is not known, as is "" below
-	Exe    string
-	CGroup string
+	Names  []string `json:"names,omitempty"` // that the name service gave for the address
+	Hello  *Hello   `json:"hello,omitempty"` // what a stream begins with; nil: it is not asked about
+	UID    int      `json:"uid"`             // of the process; -1: our own
+	PID    int      `json:"pid,omitempty"`   // 0 is not known, as is "" below
+	Exe    string   `json:"exe,omitempty"`
+	CGroup string   `json:"cgroup,omitempty"`
 }
 
 // Hello is what a ClientHello says.
 type Hello struct {
-	ServerName string // "" is none
-	ALPN       string // with commas
-	ECH        bool
+	ServerName string `json:"server_name"`    // "" is none
+	ALPN       string `json:"alpn,omitempty"` // with commas
+	ECH        bool   `json:"ech,omitempty"`
 }
 
 func (h *Hello) learned() provider.Learned {
