@@ -75,23 +75,34 @@ type Policy struct {
 	byHello     bool // a condition asks about what a ClientHello says
 }
 
-// rule is a Rule with its verdicts made ready. Of one that allows by name, rebound
-// is about an address that the name should not have, and quic about a server name
-// that cannot be read.
+// rule is a Rule made ready: small, as most of those that are walked over do not
+// match.
 type rule struct {
-	expr                   Expr
-	process                Process
-	when                   *Condition
-	verdict, rebound, quic provider.Verdict
+	expr   Expr
+	narrow *narrow // nil: it is about every process, at any time
+	*verdicts
 }
 
-// asks is what the rule says beyond its expression.
-func (r *rule) asks(f *provider.Facts, q *question, op provider.Op) answer {
-	a := r.process.fits(f.Origin)
-	if a == no || r.when == nil {
+// narrow is what a rule says beyond its expression.
+type narrow struct {
+	process Process
+	when    *Condition
+}
+
+// verdicts are those of a rule. Of one that allows by name, rebound is about an
+// address that the name should not have, and quic about a server name that cannot be
+// read.
+type verdicts struct{ verdict, rebound, quic provider.Verdict }
+
+func (n *narrow) asks(f *provider.Facts, q *question, op provider.Op) answer {
+	if n == nil {
+		return yes
+	}
+	a := n.process.fits(f.Origin)
+	if a == no || n.when == nil {
 		return a
 	}
-	return a.and(r.when.holds(*f, *q, op))
+	return a.and(n.when.holds(*f, *q, op))
 }
 
 // New makes a policy. It refuses rules without action or expression.
@@ -138,9 +149,12 @@ func (p *Policy) add(r Rule) error {
 		how = p.cfg.DenyWith
 	}
 	p.byHello = p.byHello || r.When != nil && r.When.hello
-	made := rule{
-		r.Expr, r.Process, r.When, verdict(r.Action, how, text, r.Pos),
+	made := rule{expr: r.Expr, verdicts: &verdicts{
+		verdict(r.Action, how, text, r.Pos),
 		verdict(provider.Deny, how, "rebind: deny, to "+text, r.Pos), verdict(provider.Deny, how, "quic: deny, to "+text, r.Pos),
+	}}
+	if r.When != nil || !r.Process.equal(&Process{}) {
+		made.narrow = &narrow{r.Process, r.When}
 	}
 	made.quic.Reason = "what QUIC asks for is encrypted; a rule that says udp: trusts the address"
 	switch r.Action {
@@ -189,7 +203,7 @@ func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
 		return p.ech
 	}
 	for i := range p.deny {
-		if r := &p.deny[i]; r.expr.denies(&q) && r.asks(&f, &q, op).denied() {
+		if r := &p.deny[i]; r.expr.denies(&q) && r.narrow.asks(&f, &q, op).denied() {
 			return r.verdict
 		}
 	}
@@ -198,8 +212,11 @@ func (p *Policy) Decide(f provider.Facts, op provider.Op) provider.Verdict {
 	for i := range p.allow {
 		r := &p.allow[i]
 		v := p.allows(r, &q)
+		if v == nil {
+			continue
+		}
 		switch {
-		case v == nil, v.Denied() && refused != nil, mode != nil && !p.opens(&r.expr, mode), !r.asks(&f, &q, op).allowed():
+		case v.Denied() && refused != nil, mode != nil && !p.opens(&r.expr, mode), !r.narrow.asks(&f, &q, op).allowed():
 		case v.Denied():
 			refused = v // another rule may allow it
 		default:

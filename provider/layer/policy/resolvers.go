@@ -33,6 +33,19 @@ var (
 	)
 )
 
+// resolverHosts are the single ones of resolverAddrs, resolverNets the others.
+var resolverHosts, resolverNets = func() (map[netip.Addr]struct{}, []netip.Prefix) {
+	hosts, nets := make(map[netip.Addr]struct{}), []netip.Prefix(nil)
+	for _, p := range resolverAddrs {
+		if p.IsSingleIP() {
+			hosts[p.Addr()] = struct{}{}
+		} else {
+			nets = append(nets, p)
+		}
+	}
+	return hosts, nets
+}()
+
 // heraldNames are asked before a client takes to DNS over HTTPS by itself: whether it
 // may (Mozilla's canary domain), and whom it then asks (RFC 9462).
 var heraldNames = hosts("use-application-dns.net", "resolver.arpa", "*.resolver.arpa")
@@ -58,10 +71,10 @@ func named(all []host, name string) bool {
 }
 
 func isResolver(a netip.Addr) bool {
-	if !a.IsValid() {
-		return false
+	if _, there := resolverHosts[a]; there || !a.IsValid() {
+		return there
 	}
-	for _, p := range resolverAddrs {
+	for _, p := range resolverNets {
 		if p.Contains(a) {
 			return true
 		}
