@@ -56,7 +56,8 @@ func TestLearn(t *testing.T) {
 		dir := l.dir()
 		file, audit := filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "audit")
 
-		first := l.run(u, []string{"--dns", dns, "--learn", file}, "sh", "-c", everything)
+		before := filepath.Join(dir, "before")
+		first := l.run(u, []string{"--dns", dns, "--learn", file, "--audit", before}, "sh", "-c", everything)
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, first.stderr)
@@ -67,6 +68,24 @@ func TestLearn(t *testing.T) {
 		}
 		if want := "ok\nok\nok\nok\nok\nECONNREFUSED\nok\nok\nNXDOMAIN\nEHOSTUNREACH\n1\n"; first.stdout != want {
 			t.Errorf("the program saw %q, want %q\n%s", first.stdout, want, first.stderr)
+		}
+
+		// Of what the audit has, the policy denies the names that nobody has; ping asks
+		// for one, too.
+		open := filepath.Join(dir, "open.yaml")
+		if err := os.WriteFile(open, []byte("version: 1\ndefault: allow\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		diff := l.exec(u, "netnsd", "policy", "diff", open, file, "--against", before)
+		changes := 0
+		for line := range strings.Lines(diff.stdout) {
+			if strings.HasPrefix(line, "allow ") && !strings.Contains(line, "lookup nowhere.lab.test ") && !strings.Contains(line, ".in-addr.arpa ") {
+				t.Errorf("what was learnt denies %s", line)
+			}
+			changes += strings.Count(line, "deny")
+		}
+		if diff.status != 1 || changes == 0 {
+			t.Errorf("exit status %d\n%s%s", diff.status, diff.stdout, diff.stderr)
 		}
 
 		second := l.run(u, []string{"--dns", dns, "--policy", file, "--audit", audit, "--learn", file}, "sh", "-c", everything)
