@@ -95,7 +95,12 @@ func isWithin(address, network ref.Val) ref.Val {
 	if err != nil {
 		return types.WrapErr(err)
 	}
-	return types.Bool(h.has(a.WithZone("").Unmap()))
+	a = a.WithZone("").Unmap()
+	there := h.has(a)
+	if !there && wellKnownNAT64.Contains(a) && h.has(inNAT64(a)) {
+		return missing // where it really leads
+	}
+	return types.Bool(there)
 }
 
 // networkNamed reads a network or the name of a group.

@@ -70,6 +70,11 @@ func TestConditions(t *testing.T) {
 		{"address.within('private')", web, "", "no"},
 		{"address.within('private')", "tcp [fd00::1]:80", "", "yes"},
 		{"address.within('linklocal')", "tcp [fe80::1%eth0]:80", "", "yes"},
+		// Behind a translator it may be either, to rules that allow and that deny.
+		{"address.within('private')", "tcp [64:ff9b::10.0.0.1]:80", "", "never"},
+		{"!address.within('private')", "tcp [64:ff9b::10.0.0.1]:80", "", "never"},
+		{"address.within('private')", "tcp [64:ff9b::192.0.2.1]:80", "", "no"},
+		{"address.within('64:ff9b::/96')", "tcp [64:ff9b::10.0.0.1]:80", "", "yes"},
 		{"'a.example' in names", web, "", "yes"},
 		{"names.exists(n, n.endsWith('.example'))", web, "", "yes"},
 		{"size(names) == 0", web, "", "no"},
