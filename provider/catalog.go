@@ -62,8 +62,9 @@ func (e *CatalogError) Unwrap() error { return e.Errno }
 // holds a Snapshot is not touched by it. Safe for concurrent use; the zero
 // value is an empty catalog.
 type Catalog struct {
-	mu  sync.Mutex // serialises mutations
-	now atomic.Pointer[Snapshot]
+	mu   sync.Mutex // serialises mutations
+	now  atomic.Pointer[Snapshot]
+	from *Snapshot // of a draft: what it began as
 }
 
 // Snapshot is one state of a catalog, immutable.

@@ -1,6 +1,10 @@
 package provider
 
-import "github.com/netnsd/netnsd/provider/wsa"
+import (
+	"time"
+
+	"github.com/netnsd/netnsd/provider/wsa"
+)
 
 // edge makes a base usable under one chain. It is the only code that knows of
 // the substitution of winsock-spi 5.4 (law 10): no layer can get it wrong, and
@@ -82,7 +86,7 @@ func (c *Chain) createSocketHandle(_ CatalogID, ctx any) (*Socket, wsa.Errno) {
 	if !c.retain() {
 		return nil, wsa.ENETDOWN
 	}
-	s := &Socket{Info: &c.Info, Origin: &Origin{UID: -1}, Base: ctx, chain: c, slots: make([]any, c.slots)}
+	s := &Socket{Info: &c.Info, Origin: &Origin{UID: -1}, Base: ctx, chain: c, slots: make([]any, c.slots), since: time.Now()}
 	h, e := c.host.CreateHandle(s)
 	if e != 0 {
 		c.release()

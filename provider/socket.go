@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -31,6 +32,7 @@ type Socket struct {
 	closed  atomic.Bool   // the base's close ran
 	opened  atomic.Bool   // the base's edge has handed it up
 	handle  uint64
+	since   time.Time
 
 	watch watchPoint // the base's watcher
 	mu    sync.Mutex
@@ -54,6 +56,9 @@ func (s *Socket) Chain() *Chain { return s.chain }
 
 // Handle is the number that the session gave s, unique in its life time.
 func (s *Socket) Handle() uint64 { return s.handle }
+
+// Since is when s was made.
+func (s *Socket) Since() time.Time { return s.since }
 
 // Fail ends a live socket from outside any operation: from now on it is
 // readable, writable and closed, and every operation but close returns e. The

@@ -19,8 +19,15 @@ type chains struct {
 	closed     bool
 	generation uint64
 	now        map[provider.CatalogID]*slot
+	next       prepared
 	old        []*slot
 	err        error // of old chains that have ended
+}
+
+// prepared are chains of a state of the catalog that may become its next.
+type prepared struct {
+	of  *provider.Snapshot
+	all map[provider.CatalogID]*slot
 }
 
 // slot is the place of one chain. Its mutex is held while the chain is built,
@@ -40,6 +47,39 @@ func (s *Session) Resolve(r *provider.SocketRequest) (*provider.Entry, provider.
 // Generation is the catalog's: what Resolve said holds while it is the same.
 func (s *Session) Generation() uint64 { return s.cfg.Catalog.Snapshot().Generation }
 
+// Prepare builds the chains of next that wanted names (nil: all), before next is
+// published, so that nobody meets one that cannot be built and no socket waits
+// for it. When next becomes the catalog's state they are the session's. What was
+// prepared before and has not become it is given up; Prepare(nil, nil) does just
+// that. On an error nothing is prepared.
+func (s *Session) Prepare(next *provider.Snapshot, wanted func(*provider.Entry) bool) error {
+	built := prepared{of: next, all: make(map[provider.CatalogID]*slot)}
+	var err error
+	if next != nil {
+		err = s.build(built, wanted)
+	}
+	if err == nil {
+		built, err = s.chains.prepare(built)
+	}
+	s.chains.leave(slices.Collect(maps.Values(built.all)))
+	return err
+}
+
+func (s *Session) build(into prepared, wanted func(*provider.Entry) bool) error {
+	for i := range into.of.Entries {
+		e := &into.of.Entries[i]
+		if e.Storeys == nil || wanted != nil && !wanted(e) {
+			continue
+		}
+		c, err := into.of.Build(e.Info.CatalogEntryID, provider.BuildConfig{Host: host{s}, Resources: s.cfg.Resources, Log: s.log})
+		if err != nil {
+			return err
+		}
+		into.all[e.Info.CatalogEntryID] = &slot{chain: c}
+	}
+	return nil
+}
+
 // Chain is the session's chain for entry id of the catalog, built if it is not
 // yet. It stays the session's: do not retire it. A chain that cannot be built is
 // a [provider.BuildError], and is tried again the next time.
@@ -48,7 +88,7 @@ func (s *Session) Chain(id provider.CatalogID) (*provider.Chain, error) {
 }
 
 func (s *Session) chain(now *provider.Snapshot, id provider.CatalogID) (*provider.Chain, error) {
-	p, stale, e := s.chains.slot(now.Generation, id)
+	p, stale, e := s.chains.slot(now, id)
 	for _, old := range stale {
 		old.retire()
 	}
@@ -117,19 +157,48 @@ func (s *Session) openOn(now *provider.Snapshot, entry *provider.Entry, r *provi
 	return k, e.Err()
 }
 
-// slot is the place of a chain of the given generation; ENETDOWN if the catalog
+// prepare keeps p for the turn to its generation, and returns what it replaces.
+func (c *chains) prepare(p prepared) (stale prepared, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return p, wsa.NOTINITIALISED
+	}
+	stale, c.next = c.next, p
+	return stale, nil
+}
+
+// leave retires chains that nobody has met.
+func (c *chains) leave(all []*slot) {
+	for _, p := range all {
+		p.retire()
+	}
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.old = append(c.old, all...)
+	}
+	c.mu.Unlock()
+	for _, p := range all {
+		if closed { // nobody else waits for them
+			<-p.chain.Done()
+		}
+	}
+}
+
+// slot is the place of a chain of the given state; ENETDOWN if the catalog
 // has moved on, NOTINITIALISED after close. The caller retires the stale ones,
 // without c's lock, as each may be waiting for its build.
-func (c *chains) slot(generation uint64, id provider.CatalogID) (p *slot, stale []*slot, e wsa.Errno) {
+func (c *chains) slot(now *provider.Snapshot, id provider.CatalogID) (p *slot, stale []*slot, e wsa.Errno) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.closed:
 		return nil, nil, wsa.NOTINITIALISED
-	case c.now != nil && generation < c.generation:
+	case c.now != nil && now.Generation < c.generation:
 		return nil, nil, wsa.ENETDOWN
-	case c.now == nil || generation > c.generation:
-		stale = c.turn(generation)
+	case c.now == nil || now.Generation > c.generation:
+		stale = c.turn(now)
 	}
 	p = c.now[id]
 	if p == nil {
@@ -141,15 +210,21 @@ func (c *chains) slot(generation uint64, id provider.CatalogID) (p *slot, stale 
 
 // turn begins a generation and returns the chains of the one before. Those that
 // have ended are forgotten, but for what went wrong with them.
-func (c *chains) turn(generation uint64) (stale []*slot) {
+func (c *chains) turn(to *provider.Snapshot) (stale []*slot) {
 	c.old = slices.DeleteFunc(c.old, func(p *slot) bool {
 		ended, err := p.ended()
 		c.err = errors.Join(c.err, err)
 		return ended
 	})
 	stale = slices.Collect(maps.Values(c.now))
+	next := make(map[provider.CatalogID]*slot)
+	if c.next.of == to {
+		next = c.next.all
+	} else {
+		stale = slices.AppendSeq(stale, maps.Values(c.next.all))
+	}
 	c.old = append(c.old, stale...)
-	c.generation, c.now = generation, make(map[provider.CatalogID]*slot)
+	c.generation, c.now, c.next = to.Generation, next, prepared{}
 	return stale
 }
 
@@ -183,8 +258,8 @@ func (p *slot) ended() (bool, error) {
 func (c *chains) close() error {
 	c.mu.Lock()
 	c.closed = true
-	all := slices.AppendSeq(c.old, maps.Values(c.now))
-	c.old, c.now = nil, nil
+	all := slices.AppendSeq(slices.AppendSeq(c.old, maps.Values(c.now)), maps.Values(c.next.all))
+	c.old, c.now, c.next = nil, nil, prepared{}
 	errs := []error{c.err}
 	c.mu.Unlock()
 	for _, p := range all {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -14,10 +15,12 @@ import (
 // so a handle that outlived its socket finds nothing, not somebody else's.
 type handles struct {
 	mu     sync.Mutex
-	last   uint64
+	last   *atomic.Uint64
 	max    int
 	closed bool
 	open   map[uint64]*provider.Socket
+	in     uint64 // bytes of sockets that are closed
+	out    uint64
 }
 
 func (h *handles) add(s *provider.Socket) (uint64, wsa.Errno) {
@@ -32,15 +35,31 @@ func (h *handles) add(s *provider.Socket) (uint64, wsa.Errno) {
 	if h.open == nil {
 		h.open = make(map[uint64]*provider.Socket)
 	}
-	h.last++
-	h.open[h.last] = s
-	return h.last, 0
+	n := h.last.Add(1)
+	h.open[n] = s
+	return n, 0
 }
 
 func (h *handles) remove(handle uint64) {
 	h.mu.Lock()
-	delete(h.open, handle)
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	if s := h.open[handle]; s != nil {
+		h.in += s.Traffic.BytesIn.Load()
+		h.out += s.Traffic.BytesOut.Load()
+		delete(h.open, handle)
+	}
+}
+
+// traffic is what all sockets have moved, those that are closed too.
+func (h *handles) traffic() (in, out uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	in, out = h.in, h.out
+	for _, s := range h.open {
+		in += s.Traffic.BytesIn.Load()
+		out += s.Traffic.BytesOut.Load()
+	}
+	return in, out
 }
 
 func (h *handles) close() {

@@ -26,6 +26,9 @@ type Config struct {
 	// MaxSockets bounds the sockets open at a time, accepted ones included; a
 	// socket more is EMFILE. Default 65536.
 	MaxSockets int
+	// Handles is counted up for the sockets' handles. Sessions that share one never
+	// give a number twice between them. Default: the session's own.
+	Handles *atomic.Uint64
 	// Resources outlive the session's chains; default: the session's own.
 	Resources *provider.Resources
 	// Log is told of panics in layers; default: nothing is logged.
@@ -76,6 +79,9 @@ func Startup(cfg Config) (*Session, error) {
 	if cfg.Resources == nil {
 		cfg.Resources = new(provider.Resources)
 	}
+	if cfg.Handles == nil {
+		cfg.Handles = new(atomic.Uint64)
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -83,7 +89,7 @@ func Startup(cfg Config) (*Session, error) {
 	if cfg.Origin != nil {
 		s.origin = *cfg.Origin
 	}
-	s.handles.max = cfg.MaxSockets
+	s.handles.max, s.handles.last = cfg.MaxSockets, cfg.Handles
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -137,6 +143,10 @@ func (s *Session) Sockets() iter.Seq[*provider.Socket] {
 		}
 	}
 }
+
+// Traffic is what the session's sockets have moved since it began, in bytes: those
+// that were received and those that were sent.
+func (s *Session) Traffic() (in, out uint64) { return s.handles.traffic() }
 
 // Panics counts the panics of layers that were caught.
 func (s *Session) Panics() uint64 { return s.panics.Load() }
