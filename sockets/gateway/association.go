@@ -155,6 +155,9 @@ func (all *associations) resolve(flow flowKey, dst netip.AddrPort) (assocKey, *p
 
 func (all *associations) open(key assocKey, p *pair, r *provider.SocketRequest) wsa.Errno {
 	if !all.g.enter() {
+		if all.g.drained.Load() {
+			return errClosing // in silence
+		}
 		return wsa.ENETDOWN
 	}
 	s, e := key.chain.Table.WSPSocket(r)

@@ -80,7 +80,7 @@ const trust = time.Second
 func (a *association) send(p *pair, data [][]byte, quote func() stack.Quote) wsa.Errno {
 	a.sendMu.Lock()
 	defer a.sendMu.Unlock()
-	if a.closed {
+	if a.closed || p.generation != a.g.cfg.Session.Generation() { // as Rejudge wants it
 		return errClosing
 	}
 	if len(data) == 0 {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -25,6 +26,7 @@ type Gateway struct {
 	cancel  context.CancelFunc
 	mu      sync.Mutex // guards closed against running, flows and published
 	closed  bool
+	drained atomic.Bool
 	flows   map[*splice]struct{}
 	running sync.WaitGroup
 	loops   *loops
@@ -76,6 +78,10 @@ func (g *Gateway) Close() error {
 	return nil
 }
 
+// Drain has the flows that there are go on, and no other begin: their packets are
+// dropped, so that a program tries again until it reaches whoever comes after us.
+func (g *Gateway) Drain() { g.drained.Store(true) }
+
 func unmapped(addrs []netip.Addr) []netip.Addr {
 	plain := make([]netip.Addr, len(addrs))
 	for i, a := range addrs {
@@ -88,7 +94,7 @@ func unmapped(addrs []netip.Addr) []netip.Addr {
 func (g *Gateway) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
+	if g.closed || g.drained.Load() {
 		return false
 	}
 	g.running.Add(1)

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/netnsd/netnsd/stack"
@@ -126,4 +128,11 @@ func (ps *peers) quote(at netip.AddrPort) (stack.Quote, bool) {
 		return known.quote, true
 	}
 	return stack.Quote{}, false
+}
+
+// list are those who may answer.
+func (ps *peers) list() []netip.AddrPort {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return slices.Collect(maps.Keys(ps.all))
 }

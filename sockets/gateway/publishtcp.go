@@ -61,7 +61,8 @@ func (p *Published) arrived() {
 // client itself; but the client's handshake is over already, so that a program that
 // refuses, or does not answer, is a reset.
 func (p *Published) lead(port *publicPort, s *provider.Socket) {
-	f := p.connect(port, s)
+	generation := p.g.cfg.Session.Generation()
+	f, began := p.connect(port, s)
 	if f == nil {
 		s.Chain().Table.WSPCloseSocket(s, provider.CloseAbort)
 		p.arrived()
@@ -69,7 +70,8 @@ func (p *Published) lead(port *publicPort, s *provider.Socket) {
 		return
 	}
 	sp := newSplice(p.g, f, s)
-	p.g.join(sp)
+	sp.op, sp.began = provider.OpAccept, began
+	p.g.admit(sp, generation)
 	sp.t.Watch(s, sp, watched)
 	f.Watch(sp.wakeFlow)
 	p.Connected.Add(1)
@@ -77,18 +79,19 @@ func (p *Published) lead(port *publicPort, s *provider.Socket) {
 	sp.serve() // not share: what happened before Watch has to be looked at
 }
 
-// connect is nil if there is no way inside for s; it has counted why.
-func (p *Published) connect(port *publicPort, s *provider.Socket) *stack.Flow {
+// connect is nil if there is no way inside for s; it has counted why. The facts are
+// those on which s was accepted.
+func (p *Published) connect(port *publicPort, s *provider.Socket) (*stack.Flow, provider.Facts) {
 	t := &s.Chain().Table
 	client, e1 := t.WSPGetPeerName(s)
 	local, e2 := t.WSPGetSockName(s)
 	if e1 != 0 || e2 != 0 {
 		p.Failed.Add(1)
-		return nil
+		return nil, provider.Facts{}
 	}
 	if c := port.chain(); c != s.Chain() && !port.admits(c, client, local) {
 		p.Denied.Add(1)
-		return nil
+		return nil, provider.Facts{}
 	}
 	from, at := unmap(client.AddrPort), unmap(local.AddrPort)
 	f, err := p.dial(port, from)
@@ -96,18 +99,20 @@ func (p *Published) connect(port *publicPort, s *provider.Socket) *stack.Flow {
 	case err == nil:
 	case errors.Is(err, syscall.ECONNREFUSED):
 		p.Refused.Add(1)
-		return nil
+		return nil, provider.Facts{}
 	default:
 		p.g.log.Debug("a client of a published port is not led inside", "client", from, "err", err)
 		p.Failed.Add(1)
-		return nil
+		return nil, provider.Facts{}
 	}
 	if head := p.pub.Proxy.header(from, at); !fillWhole(f, head) {
 		p.Failed.Add(1)
 		f.Abort()
-		return nil
+		return nil, provider.Facts{}
 	}
-	return f
+	began := provider.FactsOf(s, client)
+	began.Local = local
+	return f, began
 }
 
 // dial connects from the client's own address, where that is possible.

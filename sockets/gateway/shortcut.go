@@ -143,7 +143,7 @@ func (c *shortcut) collect(a *association, held []heldDatagram) (n int) {
 func (c *shortcut) send(a *association, n int) {
 	all := c.g.dgram
 	a.sendMu.Lock()
-	if a.closed {
+	if a.closed || c.g.cfg.Session.Generation() != c.generation {
 		a.sendMu.Unlock()
 		c.again(n)
 		return

@@ -27,6 +27,10 @@ type splice struct {
 	s *provider.Socket
 	t *provider.ProcTable
 
+	// What was asked of the chain when the flow began; Rejudge asks it again.
+	op    provider.Op
+	began provider.Facts
+
 	send, recv func(*provider.Socket, *provider.Msg) (int, wsa.Errno) // of t, or past its layers
 
 	bell   bell // of serve

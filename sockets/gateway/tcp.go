@@ -17,12 +17,13 @@ func (g *Gateway) TCP(f *stack.Flow) {
 		return
 	}
 	g.TCPFlows.Add(1)
+	generation := g.cfg.Session.Generation()
 	p, dst := g.begin(f)
 	if p == nil {
 		g.running.Done()
 		return
 	}
-	g.join(p)
+	g.admit(p, generation)
 	p.run(dst)
 }
 
@@ -45,7 +46,18 @@ func (g *Gateway) begin(f *stack.Flow) (*splice, netip.AddrPort) {
 		end(f, e)
 		return nil, dst
 	}
-	return newSplice(g, f, s), dst
+	p := newSplice(g, f, s)
+	p.op, p.began = provider.OpConnect, provider.FactsOf(s, provider.AddrFrom(dst))
+	return p, dst
+}
+
+// admit makes p known. If the catalog has changed since generation, Rejudge may
+// have looked before p was there.
+func (g *Gateway) admit(p *splice, generation uint64) {
+	g.join(p)
+	if g.cfg.Session.Generation() != generation {
+		g.rejudge(p)
+	}
 }
 
 func (g *Gateway) join(p *splice) {

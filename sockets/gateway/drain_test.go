@@ -1,0 +1,39 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/netnsd/netnsd/sockets/gateway"
+)
+
+// While a gateway drains, a stream that it has goes on, and who begins one hears
+// nothing.
+func TestDrainStreams(t *testing.T) {
+	w := newWorld(t, gateway.Config{})
+	w.listen(t, server4+":7", func(c net.Conn) { io.Copy(c, c) })
+	c, err := w.dial(t, "tcp", server4+":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.gateway.Drain()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if d, err := w.program.DialContext(ctx, "tcp", server4+":7"); err == nil {
+		d.Close()
+		t.Error("a connection began")
+	} else if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("it was told something: ", err)
+	}
+	if _, err := c.Write([]byte("still")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
+		t.Error(err)
+	}
+}

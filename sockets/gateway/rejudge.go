@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"fmt"
+
+	"github.com/netnsd/netnsd/provider"
+)
+
+// Rejudge has every flow decided anew, after a change of the catalog, by the
+// chain that it would take now: the operation that began it, on the facts that
+// were known then, names above all, and its server name if one is known. A stream
+// that is denied now is reset, and a published port that may not listen any more
+// fails. A datagram socket stays with the chain that made it, for the answers that
+// are on their way; from whom it is denied to send to it takes none. Those that
+// are allowed go on undisturbed.
+//
+// It is called when the new state has been published. Flows that begin meanwhile
+// are judged by it, or here.
+func (g *Gateway) Rejudge() (reset int) {
+	g.mu.Lock()
+	flows := make([]*splice, 0, len(g.flows))
+	for p := range g.flows {
+		flows = append(flows, p)
+	}
+	g.mu.Unlock()
+	for _, p := range g.Published() {
+		reset += p.rejudge()
+	}
+	for _, p := range flows {
+		if g.rejudge(p) {
+			reset++
+		}
+	}
+	return reset + g.dgram.rejudge()
+}
+
+// rejudge fails the socket of p if the catalog denies it now.
+func (g *Gateway) rejudge(p *splice) (denied bool) {
+	f := p.began
+	f.Late = p.s.Learned()
+	v := g.verdict(p.s, p.s.Origin, f, p.op)
+	if !v.Denied() && f.Late.Hello {
+		v = g.verdict(p.s, p.s.Origin, f, provider.OpSNI)
+	}
+	return fail(p.s, v)
+}
+
+// fail fails s if v is a denial.
+func fail(s *provider.Socket, v provider.Verdict) bool {
+	if v.Denied() {
+		s.Fail(v.Errno, fmt.Sprintf("denied since the rules have changed: %s", v))
+	}
+	return v.Denied()
+}
+
+// verdict is what the chain says that a socket like s, of o, would take now.
+func (g *Gateway) verdict(s *provider.Socket, o *provider.Origin, f provider.Facts, op provider.Op) provider.Verdict {
+	entry, _, err := g.cfg.Session.Resolve(&provider.SocketRequest{AF: s.Family, Type: s.Type, Protocol: s.Protocol, Origin: o})
+	if err == nil {
+		var c *provider.Chain
+		if c, err = g.cfg.Session.Chain(entry.Info.CatalogEntryID); err == nil {
+			return c.Decide(f, op)
+		}
+	}
+	return provider.Verdict{Action: provider.Deny, Errno: codeOf(err), Layer: "catalog", Rule: err.Error()} // nobody to ask
+}
+
+// rejudge has those forgotten who may not be spoken to any more. Sends hold
+// sendMu and look at the catalog's generation, so none adds one afterwards.
+func (all *associations) rejudge() (reset int) {
+	all.mu.Lock()
+	now := make([]*association, 0, len(all.byKey))
+	for _, a := range all.byKey {
+		now = append(now, a)
+	}
+	all.mu.Unlock()
+	for _, a := range now {
+		reset += a.rejudge()
+	}
+	return reset
+}
+
+func (a *association) rejudge() (reset int) {
+	a.sendMu.Lock()
+	defer a.sendMu.Unlock()
+	for _, to := range a.peers.list() {
+		o := *a.s.Origin
+		o.Destination = provider.AddrFrom(to)
+		f := provider.FactsOf(a.s, o.Destination)
+		f.Origin = &o
+		if a.g.verdict(a.s, &o, f, provider.OpSendTo).Denied() {
+			a.peers.unspoken(to)
+			reset++
+		}
+	}
+	return reset
+}
+
+// rejudge fails the ports that may not listen any more, and has the clients of UDP
+// ports forgotten that are denied: the next datagram of one is judged.
+func (p *Published) rejudge() (reset int) {
+	for _, port := range p.ports {
+		f := provider.FactsOf(port.s, provider.Addr{})
+		f.Local = port.at
+		if fail(port.s, p.g.verdict(port.s, port.s.Origin, f, provider.OpListen)) {
+			reset++
+		}
+	}
+	vs := &p.visitors
+	vs.mu.Lock()
+	now := make([]*visitor, 0, len(vs.byKey))
+	for _, v := range vs.byKey {
+		now = append(now, v)
+	}
+	vs.mu.Unlock()
+	for _, v := range now {
+		f := provider.FactsOf(v.port.s, v.client)
+		f.Local = v.port.asked(v.local)
+		if v.denied || !p.g.verdict(v.port.s, v.port.s.Origin, f, provider.OpAccept).Denied() {
+			continue
+		}
+		vs.mu.Lock()
+		if vs.byKey[visitorKey{v.port, v.client, v.local}] == v {
+			p.forget(v)
+			reset++
+		}
+		vs.mu.Unlock()
+	}
+	return reset
+}
