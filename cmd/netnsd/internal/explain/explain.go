@@ -8,12 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/run"
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/sockets"
 	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
@@ -49,7 +51,8 @@ type Step struct {
 	Outcome string             `json:"outcome"`
 }
 
-// Explain answers q by the chain that c describes. Nothing is sent.
+// Explain answers q by the chain that c describes, on the link that run makes if it
+// is not told otherwise. Nothing is sent.
 func Explain(c chain.Config, q Query) (a Answer, err error) {
 	c.Audit = "" // a question is not an event
 	k, err := chain.New(c)
@@ -63,8 +66,22 @@ func Explain(c chain.Config, q Query) (a Answer, err error) {
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
 
+	return Network{Attachment: chain.Attachment, UID: os.Geteuid(), Own: run.GatewayAddrs(), HostLoopback: c.HostLoopback}.Explain(session, q)
+}
+
+// A Network is what a gateway is told of the network that it serves.
+type Network struct {
+	Attachment   string
+	UID          int          // -1 = not known
+	Own          []netip.Addr // the gateway's addresses
+	HostLoopback bool
+}
+
+// Explain answers q by the chains of session, whose catalog says which one it
+// would be. Nothing is sent.
+func (n Network) Explain(session *sockets.Session, q Query) (a Answer, err error) {
 	af, typ, protocol, op := q.triple()
-	origin := q.origin()
+	origin := n.origin(q)
 	entry, trace, err := session.Resolve(&provider.SocketRequest{AF: af, Type: typ, Protocol: protocol, Origin: origin})
 	a = Answer{Query: q.String(), Trace: steps(trace)}
 	if err != nil {
@@ -79,7 +96,7 @@ func Explain(c chain.Config, q Query) (a Answer, err error) {
 		a.Chain = append(a.Chain, s.Name)
 	}
 	f := provider.Facts{Origin: origin, Type: typ, Protocol: protocol, Remote: origin.Destination, Names: q.names()}
-	if e := a.through(c, &f); e != 0 {
+	if e := a.through(n, &f); e != 0 {
 		why := Verdict{Op: op.String(), Layer: "gateway", Action: provider.Deny.String(), Errno: e.Name(), Rule: "nothing leads to the host's loopback (no --host-loopback), nor to groups"}
 		a.Why, a.Verdicts = &why, []Verdict{why}
 		return a, nil
@@ -88,13 +105,12 @@ func Explain(c chain.Config, q Query) (a Answer, err error) {
 	return a, nil
 }
 
-// through is what the gateway does to a destination before a layer sees it, on
-// the link that run makes if it is not told otherwise.
-func (a *Answer) through(c chain.Config, f *provider.Facts) wsa.Errno {
-	if !f.Remote.Addr().IsValid() || c.HostLoopback && f.Remote.Addr().IsLoopback() {
+// through is what the gateway does to a destination before a layer sees it.
+func (a *Answer) through(n Network, f *provider.Facts) wsa.Errno {
+	if !f.Remote.Addr().IsValid() || n.HostLoopback && f.Remote.Addr().IsLoopback() {
 		return 0 // a name; or what stands for the host is named as the layers see it
 	}
-	to, e := gateway.Target(run.GatewayAddrs(), c.HostLoopback, f.Remote.AddrPort)
+	to, e := gateway.Target(n.Own, n.HostLoopback, f.Remote.AddrPort)
 	if e == 0 && to != f.Remote.AddrPort {
 		a.Notes = append(a.Notes, fmt.Sprintf("%v stands for this host: the layers see %v", f.Remote.Addr(), to))
 		f.Remote = provider.AddrFrom(to)
@@ -104,8 +120,8 @@ func (a *Answer) through(c chain.Config, f *provider.Facts) wsa.Errno {
 
 // origin are the facts that the gateway would know. The address of a name is
 // not known before it is asked for.
-func (q Query) origin() *provider.Origin {
-	o := &provider.Origin{Attachment: chain.Attachment, Name: q.Name}
+func (n Network) origin(q Query) *provider.Origin {
+	o := &provider.Origin{Attachment: n.Attachment, UID: n.UID, Name: q.Name}
 	q.owner(o)
 	af, _, _, _ := q.triple()
 	o.Destination = provider.Addr{AddrPort: netip.AddrPortFrom(q.Addr, q.Port), Family: af}

@@ -61,10 +61,8 @@ func (q Query) hello() *Hello {
 	return q.Given.Hello
 }
 
-// owner fills in the process behind the connection: one of ours, if nothing else
-// is said.
+// owner fills in the process behind the connection, as far as it is said.
 func (q Query) owner(o *provider.Origin) {
-	o.UID = os.Geteuid()
 	if g := q.Given; g != nil {
 		o.PID, o.Executable, o.CGroup = g.PID, g.Exe, g.CGroup
 		if g.UID >= 0 {

@@ -7,20 +7,13 @@ import (
 	"time"
 )
 
-// Drain gives up when nothing has moved for idle, and at last after most: what
-// a program leaves behind as daemons may talk on for ever.
-const (
-	drainTick = 5 * time.Millisecond
-	drainIdle = time.Second
-	drainMost = 30 * time.Second
-)
+const drainTick = 5 * time.Millisecond
 
-// Drain waits until what a program has sent before it ended is sent on, and
-// returns how many connections outlive that. The program's kernel keeps closed
-// connections until their last byte is acknowledged, ours must not end before.
-func (p *Plane) Drain(ctx context.Context) (open int) {
-	ctx, cancel := context.WithTimeout(ctx, drainMost)
-	defer cancel()
+// Drain waits until every connection has ended, and returns how many outlive ctx.
+// An idle of more than 0 gives up when nothing has moved for as long. The kernel
+// inside keeps connections that its programs have closed until their last byte is
+// acknowledged, so what was sent before the end is sent on.
+func (p *Plane) Drain(ctx context.Context, idle time.Duration) (open int) {
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
 	moved, since := uint64(0), time.Now()
@@ -32,7 +25,7 @@ func (p *Plane) Drain(ctx context.Context) (open int) {
 		if now != moved {
 			moved, since = now, time.Now()
 		}
-		if time.Since(since) > drainIdle {
+		if idle > 0 && time.Since(since) > idle {
 			return open
 		}
 		select {

@@ -24,11 +24,13 @@ type Plane struct {
 	Gateway *gateway.Gateway
 	Stack   *stack.Stack
 	NIC     *stack.NIC // nil until Attach
+
+	own []netip.Addr // ours on the link
 }
 
 // New makes a plane on cfg.Session, which is closed with it, also when New fails.
 func New(cfg gateway.Config) (_ *Plane, err error) {
-	p := &Plane{Session: cfg.Session}
+	p := &Plane{Session: cfg.Session, own: cfg.Addrs}
 	if p.Gateway, err = gateway.New(cfg); err == nil {
 		p.Stack, err = stack.New(stack.Config{})
 	}
@@ -52,7 +54,13 @@ func (p *Plane) Adopt(fd, mtu int) error {
 // Attach puts the stack on d, behind which there is nothing but the network
 // inside. The device is closed with the plane, and also on an error.
 func (p *Plane) Attach(name string, d stack.Device) (err error) {
-	p.NIC, err = p.Stack.AddNIC(stack.NICConfig{Name: name, Device: d, Forward: p.Gateway})
+	c := stack.NICConfig{Name: name, Device: d, Forward: p.Gateway}
+	if d.TAP() { // neighbours ask for ours
+		for _, a := range p.own {
+			c.Addrs = append(c.Addrs, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	p.NIC, err = p.Stack.AddNIC(c)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -78,11 +79,20 @@ func Behind(cfg Config, d stack.Device) (end func() error, err error) {
 	return p.close, nil
 }
 
+// A run gives up when nothing has moved for drainIdle, and at last after
+// drainMost: what a program leaves behind as daemons may talk on for ever.
+const (
+	drainIdle = time.Second
+	drainMost = 30 * time.Second
+)
+
 // drainUnlessTold is Drain, cut short by who wants to end us too.
 func (p *plane) drainUnlessTold(ctx context.Context) {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	if open := p.Drain(ctx); open > 0 {
+	ctx, cancel := context.WithTimeout(ctx, drainMost)
+	defer cancel()
+	if open := p.Drain(ctx, drainIdle); open > 0 {
 		p.log.Debug("connections outlive the program", "open", open)
 	}
 }

@@ -58,6 +58,12 @@ func (r *hostResolver) line(s string) {
 	}
 }
 
+// SystemDNS are the servers of this host's resolv.conf.
+func SystemDNS() ([]netip.AddrPort, error) {
+	host, err := readResolver("/etc/resolv.conf")
+	return host.servers, err
+}
+
 // ParseServer reads the ADDR[:PORT] of --dns.
 func ParseServer(s string) (netip.AddrPort, error) {
 	bare := s
