@@ -86,7 +86,7 @@ of providers that see it, decide on it and record it.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath()))
 	})
-	root.AddCommand(newRun(), newDemo(), newFetch(), newExplain(), newPolicy(), newDoctor(), newBench(), newMan(), newVersion())
+	root.AddCommand(newRun(), newDaemon(), newDemo(), newFetch(), newExplain(), newPolicy(), newDoctor(), newBench(), newMan(), newVersion())
 	return root
 }
 

@@ -1,0 +1,163 @@
+//go:build linux
+
+package daemon
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/base"
+	"github.com/netnsd/netnsd/provider/layer/audit"
+	"github.com/netnsd/netnsd/provider/layer/policy"
+	"github.com/netnsd/netnsd/provider/layer/shadow"
+	"github.com/netnsd/netnsd/provider/layer/sni"
+)
+
+// lay makes draft what c says, for the attachments all.
+func (d *Daemon) lay(draft *provider.Catalog, c *config.Config, all []config.Attachment) error {
+	if err := draft.Reset(); err != nil {
+		return err
+	}
+	bases, err := d.bases(draft, c.Catalog.Providers)
+	if err != nil {
+		return err
+	}
+	layers := make(map[string]provider.CatalogID)
+	for _, l := range c.Catalog.Layers {
+		if layers[l.Name], err = draft.InstallLayer(l.Name, d.layer(l)); err != nil {
+			return err
+		}
+	}
+	// The last installed is found first, and the first of the file is to be.
+	for _, ch := range slices.Backward(c.Catalog.Chains) {
+		ids, err := storeys(draft, c, ch, layers)
+		if err != nil {
+			return err
+		}
+		if _, err := draft.InstallMandatoryChain(ch.Name, ids, bases[ch.Base]...); err != nil {
+			return err
+		}
+	}
+	return draft.SetSelection(selections(c, all))
+}
+
+// bases installs those that are new and removes those that are named no more.
+func (d *Daemon) bases(draft *provider.Catalog, providers []config.Provider) (map[string][]provider.CatalogID, error) {
+	there := make(map[string][]provider.CatalogID)
+	for _, e := range draft.Snapshot().Entries {
+		there[e.Name] = append(there[e.Name], e.Info.CatalogEntryID)
+	}
+	named := make(map[string][]provider.CatalogID)
+	for _, p := range providers {
+		if named[p.Name] = there[p.Name]; named[p.Name] != nil {
+			continue
+		}
+		ids, err := draft.InstallBase(p.Name, base.New(base.Config{Driver: d.host, Name: p.Name}))
+		if err != nil {
+			return nil, err
+		}
+		named[p.Name] = ids
+	}
+	for name, ids := range there {
+		for _, id := range ids {
+			if named[name] != nil {
+				break
+			}
+			if err := draft.Remove(id, false); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return named, nil
+}
+
+// layer makes l. An audit is the same through all versions, as is what it counts.
+func (d *Daemon) layer(l config.Layer) provider.Layer {
+	switch {
+	case l.Type == config.LayerAudit:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.audits[l.File] == nil {
+			d.audits[l.File] = audit.New(audit.Config{Path: l.File})
+		}
+		return d.audits[l.File]
+	case l.Shadow:
+		return shadow.New(policy.Layer(l.Rules))
+	}
+	return policy.Layer(l.Rules)
+}
+
+// storeys are the layers of ch, and under rules by name the one that learns them.
+func storeys(draft *provider.Catalog, c *config.Config, ch config.Chain, layers map[string]provider.CatalogID) (ids []provider.CatalogID, err error) {
+	byName, obeyed := false, false
+	for _, name := range ch.Layers {
+		id, ok := layers[name]
+		if !ok {
+			return nil, fmt.Errorf("chain %s: there is no layer %s", ch.Name, name)
+		}
+		ids = append(ids, id)
+		for _, l := range c.Catalog.Layers {
+			if l.Name == name && l.Rules != nil && l.Rules.ByName() {
+				byName, obeyed = true, obeyed || !l.Shadow
+			}
+		}
+	}
+	if !byName {
+		return ids, nil
+	}
+	id, err := draft.InstallLayer(chain.SNI, sni.Layer(sni.Config{Shadow: !obeyed}))
+	return append(ids, id), err
+}
+
+// selections are what each attachment says, then what the catalog says.
+func selections(c *config.Config, all []config.Attachment) (rules []provider.Selection) {
+	for _, a := range all {
+		for _, s := range a.Select {
+			rules = append(rules, selection(a.Name, s))
+		}
+		if a.Chain != "" {
+			rules = append(rules, provider.Selection{Attachment: a.Name, Chain: a.Chain})
+		}
+	}
+	for _, s := range c.Catalog.Select {
+		rules = append(rules, selection("", s))
+	}
+	return rules
+}
+
+func selection(attachment string, s config.Selection) provider.Selection {
+	r := provider.Selection{Attachment: attachment, Chain: s.Chain}
+	for _, p := range s.To {
+		r.To = append(r.To, p.Prefix)
+	}
+	for _, p := range s.Ports {
+		r.Ports = append(r.Ports, p.PortRange)
+	}
+	return r
+}
+
+// reachable says of an entry of s whether sockets of the attachment can take it.
+func reachable(s *provider.Snapshot, attachment string) func(*provider.Entry) bool {
+	names, _ := chains(s, attachment)
+	return func(e *provider.Entry) bool { return e.Storeys != nil && slices.Contains(names, e.Name) }
+}
+
+// chains are the names of the chains that sockets of the attachment can take; all
+// says that every socket finds one.
+func chains(s *provider.Snapshot, attachment string) (names []string, all bool) {
+	for _, r := range s.Select {
+		if r.Attachment != "" && r.Attachment != attachment {
+			continue
+		}
+		if !slices.Contains(names, r.Chain) {
+			names = append(names, r.Chain)
+		}
+		if len(r.To) == 0 && len(r.Ports) == 0 {
+			return names, true
+		}
+	}
+	return names, false
+}

@@ -1,0 +1,165 @@
+//go:build linux
+
+package daemon
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
+	"github.com/netnsd/netnsd/sockets/gateway"
+)
+
+// Metrics implements [control.Daemon].
+func (d *Daemon) Metrics() http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collector{d})
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+}
+
+// collector asks for everything when it is asked. What is counted for an
+// attachment begins anew when its namespace comes back, but for its bytes.
+type collector struct{ d *Daemon }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("netnsd_"+name, help, labels, nil)
+}
+
+var (
+	metricGeneration = desc("config_generation", "Configurations that were put in force; it grows with each reload.")
+	metricLoaded     = desc("config_loaded_timestamp_seconds", "When the configuration in force was.")
+	metricReloadOK   = desc("config_reload_ok", "0 if the last reload was refused.")
+	metricUp         = desc("attachment_up", "1 if packets pass.", "attachment")
+	metricFlows      = desc("flows", "Sockets that are open.", "attachment", "proto")
+	metricBytes      = desc("bytes_total", "Bytes that sockets have moved: in to the program, out from it.", "attachment", "direction")
+	metricVerdicts   = desc("flows_total", "What became of flows: TCP connections, UDP datagrams, pings.", "attachment", "proto", "result")
+	metricDropped    = desc("dropped_total", "Datagrams that were dropped, by reason.", "attachment", "reason")
+	metricDNS        = desc("dns_queries_total", "Queries to the name service, by what became of them; all is their sum.", "attachment", "result")
+	metricPublished  = desc("published_total", "What became of clients of published ports: connections, and datagrams.", "attachment", "port", "result")
+	metricPanics     = desc("layer_panics_total", "Panics in layers that were contained.", "attachment")
+	metricAudit      = desc("audit_lines_dropped_total", "Audit lines that could not be written.", "file")
+)
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		metricGeneration, metricLoaded, metricReloadOK, metricUp, metricFlows, metricBytes, metricVerdicts, metricDropped, metricDNS, metricPublished, metricPanics, metricAudit,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	w := metricWriter{ch}
+	c.d.mu.Lock()
+	w.gauge(metricGeneration, float64(c.d.generation))
+	w.gauge(metricLoaded, float64(c.d.loaded.UnixMilli())/1000)
+	w.gauge(metricReloadOK, one(c.d.problem == ""))
+	c.d.mu.Unlock()
+	for file, lines := range c.d.auditsDropped() {
+		w.count(metricAudit, lines, file)
+	}
+	for _, a := range c.d.all() {
+		a.collect(w)
+	}
+}
+
+func (a *attachment) collect(w metricWriter) {
+	s, name := a.status(), a.cfg.Name
+	w.gauge(metricUp, one(s.State == control.StateUp), name)
+	w.count(metricBytes, s.BytesIn, name, "in")
+	w.count(metricBytes, s.BytesOut, name, "out")
+	p := a.live()
+	if p == nil {
+		return
+	}
+	open := map[string]int{"tcp": 0, "udp": 0, "icmp": 0}
+	for k := range p.Session.Sockets() {
+		open[protocol(k.Protocol)]++
+	}
+	for proto, n := range open {
+		w.gauge(metricFlows, float64(n), name, proto)
+	}
+	w.count(metricPanics, p.Session.Panics(), name)
+	w.gateway(name, &p.Gateway.Counters)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, p := range a.published {
+		w.published(name, id, p)
+	}
+}
+
+func (w metricWriter) published(name, id string, p *gateway.Published) {
+	for _, c := range []struct {
+		result string
+		n      uint64
+	}{
+		{"connected", p.Connected.Load()}, {"denied", p.Denied.Load()}, {"refused", p.Refused.Load()}, {"failed", p.Failed.Load()},
+		{"masked", p.Masked.Load()}, {"waited", p.Waited.Load()}, {"datagrams_in", p.DatagramsIn.Load()}, {"datagrams_out", p.DatagramsOut.Load()},
+		{"dropped", p.Dropped.Load()}, {"evicted", p.Evicted.Load()},
+	} {
+		w.count(metricPublished, c.n, name, id, c.result)
+	}
+}
+
+func (w metricWriter) gateway(name string, g *gateway.Counters) {
+	for _, c := range []struct {
+		proto, result string
+		n             uint64
+	}{
+		{"tcp", "begun", g.TCPFlows.Load()}, {"tcp", "connected", g.TCPConnected.Load()}, {"tcp", "denied", g.TCPDenied.Load()},
+		{"tcp", "failed", g.TCPFailed.Load()}, {"tcp", "canceled", g.TCPCanceled.Load()}, {"tcp", "reset", g.TCPReset.Load()},
+		{"udp", "sent", g.UDPSent.Load()}, {"udp", "received", g.UDPReceived.Load()}, {"udp", "denied", g.UDPDenied.Load()},
+		{"icmp", "sent", g.Pings.Load()}, {"icmp", "received", g.PingReplies.Load()},
+	} {
+		w.count(metricVerdicts, c.n, name, c.proto, c.result)
+	}
+	for _, c := range []struct {
+		reason string
+		n      uint64
+	}{
+		{"unasked", g.UDPUnasked.Load()}, {"full", g.UDPFull.Load()}, {"evicted", g.UDPEvicted.Load()}, {"no_ping_socket", g.PingUnsupported.Load()},
+	} {
+		w.count(metricDropped, c.n, name, c.reason)
+	}
+	for _, c := range []struct {
+		result string
+		n      uint64
+	}{
+		{"all", g.DNSQueries.Load()}, {"denied", g.DNSDenied.Load()}, {"failed", g.DNSFailed.Load()},
+		{"busy", g.DNSBusy.Load()}, {"refused", g.DNSRefused.Load()}, {"malformed", g.DNSMalformed.Load()},
+	} {
+		w.count(metricDNS, c.n, name, c.result)
+	}
+}
+
+// auditsDropped are the lines that audits have lost, by file.
+func (d *Daemon) auditsDropped() map[string]uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lost := make(map[string]uint64)
+	for file, l := range d.audits {
+		lost[file] = l.Dropped()
+	}
+	return lost
+}
+
+type metricWriter struct{ ch chan<- prometheus.Metric }
+
+func (w metricWriter) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	w.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (w metricWriter) count(d *prometheus.Desc, n uint64, labels ...string) {
+	w.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,85 @@
+//go:build linux
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
+	"github.com/netnsd/netnsd/sockets/gateway"
+)
+
+// Serve is the whole life of the program: it serves what file says until SIGTERM
+// or SIGINT, and reads the file again on SIGHUP. It returns when all has ended.
+func Serve(cfg Config, file *config.Config) (err error) {
+	signals := make(chan os.Signal, 8) // from the beginning: none may end us half made
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	defer signal.Stop(signals)
+	defer gateway.Pace()() // before the first stack, which takes its measure from it
+	doors, err := openDoors(file.Daemon, cfg.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, doors.close()) }()
+	d, err := New(cfg, file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	doors.serve(d)
+	if err := cfg.Notify.ready(); err != nil {
+		cfg.Log.Warn("nobody was told that we are ready", "error", err)
+	}
+	d.say()
+	for s := range signals {
+		if s != unix.SIGHUP {
+			break
+		}
+		if _, err := d.Reload(context.Background()); err == nil {
+			d.say()
+		}
+	}
+	cfg.Notify.stopping()
+	d.linger(signals)
+	return doors.close() // before the daemon that they ask
+}
+
+// say gives a line to whoever asks systemctl.
+func (d *Daemon) say() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cfg.Notify.status("configuration %d, %d attachments", d.generation, len(d.attachments))
+}
+
+// linger drains, as long as the file says, or until another signal wants the end.
+func (d *Daemon) linger(signals <-chan os.Signal) {
+	d.mu.Lock()
+	most := time.Duration(d.now.Daemon.Drain)
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() { // ends with linger
+		for {
+			select {
+			case s := <-signals:
+				if s != unix.SIGHUP {
+					cancel()
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
+	d.log.Info("ending", "drain", most.String())
+	if left := d.Drain(ctx); left > 0 {
+		d.log.Warn("connections are reset", "open", left)
+	}
+}
