@@ -77,8 +77,9 @@
 //     survive a version is a named, refcounted [Resource] obtained at Startup.
 //     Update(cfg) changes parameters under living sockets, all or nothing.
 //     Reload builds the new version whole, swaps one pointer, and decides anew
-//     for living sockets. [TestLaw13Refcounts, TestLaw13Resources; Update and
-//     reload come with issue "The chain in operation".]
+//     for living sockets: [Catalog.Draft], and in packages sockets and gateway
+//     Prepare and Rejudge. [TestLaw13Refcounts, TestLaw13Resources; TestPrepare and
+//     TestRejudgeStream there; Update comes with issue "The chain in operation".]
 //  14. The guard stands at every function value that crosses a storey (entries,
 //     wake, timers, condition functions, kit functions). A panic fails that
 //     socket, is counted and reported with the layer's name. A layer starts

@@ -37,7 +37,8 @@
 //
 // A chain is built when the first socket needs it, once for each entry and
 // generation of the catalog. When the catalog has changed, new sockets get new
-// chains; the old ones end with their last socket. A chain that cannot be built
+// chains; the old ones end with their last socket. [Session.Prepare] builds those
+// of a state that is still to come. A chain that cannot be built
 // is an error for who needed it: no other is tried in its place.
 //
 // # Goroutines

@@ -97,6 +97,11 @@
 // else. The chain asked is that of a stream without a destination, so a selection
 // by destination does not choose who judges a lookup.
 //
+// # When rules change
+//
+// What begins after a change of the catalog takes the new chains. What lives stays
+// on those that made it; [Gateway.Rejudge] ends what the new ones deny.
+//
 // # Our own addresses
 //
 // The link's own addresses stand for the host's loopback if HostLoopback says
