@@ -165,7 +165,7 @@ func (a *attachment) note(state string, problem error) {
 // serve serves the namespace at path until ctx ends, or with an error until it
 // can be served no longer. up is called when packets pass.
 func (a *attachment) serve(ctx context.Context, path string, up func()) (err error) {
-	if _, err := tun.NamespaceAt(path); err != nil {
+	if err := notOurs(path); err != nil {
 		return err
 	}
 	p, err := a.begin()

@@ -40,6 +40,21 @@ func netnsText(n config.Netns) string {
 // comesBack says that what is found there later may be meant, too.
 func comesBack(n config.Netns) bool { return n.File == nil && n.FD == 0 && n.PID == 0 }
 
+// notOurs refuses the daemon's own network namespace: its default route would lead
+// into the device, and so would what is sent for those that are served. Nor is it told
+// from the outside then ([control]).
+func notOurs(path string) error {
+	there, err := tun.NamespaceAt(path)
+	if err != nil {
+		return err
+	}
+	own, err := tun.NamespaceAt("/proc/self/ns/net")
+	if err == nil && there == own {
+		err = fmt.Errorf("%s is the network namespace of the daemon itself, which cannot be served: name another", path)
+	}
+	return err
+}
+
 // isNetns says that path is a network namespace by now: `ip netns add` makes a file
 // first, and then mounts the namespace on it.
 func isNetns(path string) bool {

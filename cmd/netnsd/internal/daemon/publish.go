@@ -105,6 +105,10 @@ func (d *Daemon) Publish(_ context.Context, attachment string, port config.Publi
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	port.Complete(a.cfg.Network)
+	if err := port.Check(a.cfg.Network); err != nil {
+		return err
+	}
 	if slices.ContainsFunc(a.cfg.Publish, func(p config.Publish) bool { return p.ID() == port.ID() }) {
 		return fmt.Errorf("publish %s: %w", port.ID(), control.ErrExists)
 	}

@@ -264,6 +264,11 @@ func (d *Daemon) Attach(_ context.Context, c config.Attachment) (err error) {
 	if err != nil {
 		return err
 	}
+	beside := *now
+	beside.Attachments = all
+	if err := beside.Admit(c); err != nil {
+		return fmt.Errorf("attachment %s: %w: %w", c.Name, control.ErrInvalid, err)
+	}
 	if _, err := d.publish(now, append(all, c)); err != nil {
 		return fmt.Errorf("attachment %s: %w: %w", c.Name, control.ErrInvalid, err)
 	}
