@@ -83,6 +83,8 @@ attachments:
 	netnsd(4, "ps", "c")
 
 	says(netnsd(0, "explain", "--attachment", "a", "tcp", server4+":7001"), "allowed by pass", "netnsd.yaml:")
+	says(netnsd(0, "explain", "--attachment", "a", "--name", "web.example", "tcp", server4+":7001"), "as web.example: allowed")
+	netnsd(4, "explain", "--attachment", "c", "tcp", server4+":7001")
 
 	// Another namespace comes, is reachable, and goes.
 	netnsd(1, "attach", c, "--name", "a")
