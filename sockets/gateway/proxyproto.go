@@ -4,16 +4,19 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+
+	"github.com/netnsd/netnsd/provider/wsa"
 )
 
 // ProxyProtocol is how a server is told who its client is, before the first byte of
-// a connection (https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt).
+// a connection, or at the start of each datagram as name servers know it
+// (https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt).
 type ProxyProtocol uint8
 
 // Versions of the PROXY protocol.
 const (
 	NoProxy ProxyProtocol = iota
-	ProxyV1               // a line of text
+	ProxyV1               // a line of text; not for UDP
 	ProxyV2               // binary
 )
 
@@ -28,11 +31,12 @@ const (
 	proxyCommand = 0x21 // version 2, PROXY
 	proxyTCP4    = 0x11
 	proxyTCP6    = 0x21
+	proxyUDP     = 0x01 // what UDP's is more than TCP's
 )
 
 // header says that client has connected to local; nil for NoProxy. Both are of one
 // family.
-func (v ProxyProtocol) header(client, local netip.AddrPort) []byte {
+func (v ProxyProtocol) header(client, local netip.AddrPort, protocol int32) []byte {
 	src, dst := client.Addr().WithZone(""), local.Addr().WithZone("")
 	switch v {
 	case ProxyV1:
@@ -45,6 +49,9 @@ func (v ProxyProtocol) header(client, local netip.AddrPort) []byte {
 		family := byte(proxyTCP6)
 		if src.Is4() {
 			family = proxyTCP4
+		}
+		if protocol == wsa.IPPROTO_UDP {
+			family += proxyUDP
 		}
 		ends := append(src.AsSlice(), dst.AsSlice()...)
 		ends = binary.BigEndian.AppendUint16(ends, client.Port())

@@ -26,7 +26,8 @@ type Publication struct {
 	To netip.AddrPort
 	// Ports is how many follow each other; 0 is one.
 	Ports int
-	// Proxy tells the program who the client is, at the start of each connection.
+	// Proxy tells the program who the client is, at the start of each connection or,
+	// of UDP, datagram.
 	Proxy ProxyProtocol
 }
 
@@ -100,7 +101,7 @@ func (g *Gateway) Published() []*Published {
 var (
 	errNowhere = fmt.Errorf("there is no NIC for it: %w", wsa.EINVAL)
 	errAny     = fmt.Errorf("any free port is one port: %w", wsa.EINVAL)
-	errProxy   = fmt.Errorf("PROXY protocol is for TCP: %w", wsa.EINVAL)
+	errProxy   = fmt.Errorf("PROXY protocol v1 knows no UDP; v2 does: %w", wsa.EINVAL)
 )
 
 // checked completes pub. mask is the address that clients have inside whose own
@@ -125,7 +126,7 @@ func (g *Gateway) checked(pub *Publication) (mask netip.Addr, err error) {
 		return mask, fmt.Errorf("ports end at 65535: %w", wsa.EINVAL)
 	case pub.Listen.Port() == 0 && pub.Ports > 1:
 		return mask, errAny
-	case pub.Proxy != NoProxy && pub.Protocol != wsa.IPPROTO_TCP:
+	case pub.Proxy == ProxyV1 && pub.Protocol != wsa.IPPROTO_TCP:
 		return mask, errProxy
 	}
 	for _, a := range g.cfg.Addrs {

@@ -367,7 +367,7 @@ func TestPublishRefuses(t *testing.T) {
 		"loopback inside":  {func(p *gateway.Publication) { p.To = netip.MustParseAddrPort("127.0.0.1:80") }, wsa.EINVAL},
 		"past the end":     {func(p *gateway.Publication) { p.Ports = 60000 }, wsa.EINVAL},
 		"any of a range":   {func(p *gateway.Publication) { p.Listen = netip.MustParseAddrPort(host4 + ":0"); p.Ports = 2 }, wsa.EINVAL},
-		"PROXY and UDP":    {func(p *gateway.Publication) { p.Protocol, p.Proxy = wsa.IPPROTO_UDP, gateway.ProxyV2 }, wsa.EINVAL},
+		"PROXY v1, UDP":    {func(p *gateway.Publication) { p.Protocol, p.Proxy = wsa.IPPROTO_UDP, gateway.ProxyV1 }, wsa.EINVAL},
 		"not our address":  {func(p *gateway.Publication) { p.Listen = netip.MustParseAddrPort("10.9.9.9:9000") }, wsa.EADDRNOTAVAIL},
 		"in use, the last": {func(p *gateway.Publication) { p.Ports = 4 }, wsa.EADDRINUSE},
 	} {

@@ -136,6 +136,22 @@ func TestPublishUDPBounds(t *testing.T) {
 	await(t, "idle clients are forgotten", func() bool { return p.Clients() == 0 })
 }
 
+// PROXY protocol stands before each datagram, also of a client that is masked.
+func TestPublishUDPProxy(t *testing.T) {
+	w := newWorld(t, gateway.Config{})
+	w.publish(t, wsa.IPPROTO_UDP, "0.0.0.0:80", "10.1.0.2:53", gateway.ProxyV2)
+	inner := packets(t, w.program, "10.1.0.2:53")
+	client := packets(t, w.server, server4+":258")
+	want := "\r\n\r\n\x00\r\nQUIT\n\x21\x12\x00\x0c\xcb\x00\x71\x0a\x0a\x00\x00\x01\x01\x02\x00\x50ask"
+	b := make([]byte, 100)
+	for range 2 {
+		client.WriteToUDPAddrPort([]byte("ask"), netip.MustParseAddrPort(host4+":80"))
+		if n, _, err := inner.ReadFromUDPAddrPort(b); err != nil || string(b[:n]) != want {
+			t.Errorf("%q, %v; want %q", b[:n], err, want)
+		}
+	}
+}
+
 // A client that has gone is told to the program as a network would.
 func TestPublishUDPClientGone(t *testing.T) {
 	w := newWorld(t, gateway.Config{})

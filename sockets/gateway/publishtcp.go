@@ -105,7 +105,7 @@ func (p *Published) connect(port *publicPort, s *provider.Socket) (*stack.Flow, 
 		p.Failed.Add(1)
 		return nil, provider.Facts{}
 	}
-	if head := p.pub.Proxy.header(from, at); !fillWhole(f, head) {
+	if head := p.pub.Proxy.header(from, at, wsa.IPPROTO_TCP); !fillWhole(f, head) {
 		p.Failed.Add(1)
 		f.Abort()
 		return nil, provider.Facts{}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/netnsd/netnsd/provider"
@@ -96,12 +97,22 @@ func (port *publicPort) deliver(s *post, n int) {
 			count = &port.p.Dropped
 		case v.denied:
 			count = &port.p.Denied
-		case port.p.pub.NIC.SendDatagrams(v.inside.dst, v.inside.src, run) != nil:
+		case port.p.pub.NIC.SendDatagrams(v.inside.dst, v.inside.src, v.headed(run)) != nil:
 			count = &port.p.Dropped
 		}
 		count.Add(uint64(len(run)))
 	}
 	clear(s.run[:])
+}
+
+// headed puts v's header before each datagram.
+func (v *visitor) headed(run [][]byte) [][]byte {
+	if v.head != nil {
+		for i := range run {
+			run[i] = slices.Concat(v.head, run[i])
+		}
+	}
+	return run
 }
 
 // answer sends what the program has answered. It is no send of its own, which rules

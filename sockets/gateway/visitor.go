@@ -23,6 +23,7 @@ type visitor struct {
 	local  netip.Addr // the client has asked it; none if the port is bound to one
 	inside flowKey    // the program's side: what it sends there is an answer
 	denied bool
+	head   []byte // of each datagram: PROXY protocol
 
 	place *list.Element
 	used  atomic.Int64 // by associations.now
@@ -108,7 +109,9 @@ func (port *publicPort) visitor(client provider.Addr, local netip.Addr) *visitor
 	if v == nil {
 		v = &visitor{port: port, client: client, local: local}
 		v.used.Store(now)
-		v.denied = !port.admits(port.chain(), client, port.asked(local))
+		at := port.asked(local)
+		v.denied = !port.admits(port.chain(), client, at)
+		v.head = port.p.pub.Proxy.header(unmap(client.AddrPort), unmap(at.AddrPort), wsa.IPPROTO_UDP)
 		if !v.denied && !v.name() {
 			return nil
 		}

@@ -59,8 +59,8 @@ func parse(text string) (s Spec, err error) {
 	default:
 		return s, fmt.Errorf("%q is not a protocol; known are tcp, udp and both", protocol)
 	}
-	if s.Proxy != gateway.NoProxy && s.UDP {
-		return s, fmt.Errorf("PROXY protocol is for tcp alone")
+	if s.Proxy == gateway.ProxyV1 && s.UDP {
+		return s, fmt.Errorf("PROXY protocol v1 knows no udp; v2 does")
 	}
 	return s, s.ends(ports)
 }

@@ -26,6 +26,7 @@ func TestParse(t *testing.T) {
 		"[2001:db8::1]:1-65535":       "[2001:db8::1]:1-65535:1-65535/tcp",
 		"8080:80,proxy=v1":            "8080:80/tcp,proxy=v1",
 		"127.0.0.1:0:80/tcp,proxy=v2": "127.0.0.1:0:80/tcp,proxy=v2",
+		"5300:53/udp,proxy=v2":        "5300:53/udp,proxy=v2",
 		"127.0.0.1:8080-8080:80-80":   "127.0.0.1:8080:80/tcp",
 		"[::]:5300:53/udp":            "[::]:5300:53/udp",
 	} {
@@ -74,8 +75,8 @@ func TestParseRefuses(t *testing.T) {
 		"8080,proxy=v3":          "not a version",
 		"8080,label=x":           "not an option",
 		"8080,":                  "not an option",
-		"53/udp,proxy=v2":        "for tcp alone",
-		"53/both,proxy=v2":       "for tcp alone",
+		"53/udp,proxy=v1":        "knows no udp",
+		"53/both,proxy=v1":       "knows no udp",
 	} {
 		if s, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, %v; want %q", text, s, err, want)
