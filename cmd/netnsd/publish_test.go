@@ -284,12 +284,11 @@ func TestPublishedIperf(t *testing.T) {
 	l := newLab(t)
 	out := l.neighbour()
 	s := l.service(nobody, []string{"-p", "5201/both"}, "iperf3", "-s", "--forceflush")
-	if !eventually(func() bool { return strings.Contains(s.said(), "Server listening") }) {
-		t.Fatal(s.said())
-	}
+	nth := 0
 	for _, host := range []string{wire4, wire6} {
 		for _, flags := range []string{"-n 32M", "-n 32M -R", "-u -b 80M -n 2M -l 1200", "-u -b 80M -n 2M -l 1200 -R"} {
-			r := l.iperfTo(out, append([]string{"-c", host}, strings.Fields(flags)...))
+			nth++
+			r := s.iperfTo(nth, out, append([]string{"-c", host}, strings.Fields(flags)...))
 			if r.End.SumReceived.Bytes+r.End.Sum.Bytes < 1<<20 {
 				t.Errorf("%s %s: %+v", host, flags, r.End)
 			}
@@ -305,23 +304,16 @@ type iperfResult struct {
 	}
 }
 
-// iperfTo runs a client, once more if the server is still busy with the last one: it
-// may end after its client.
-func (l *lab) iperfTo(from string, flags []string) (r iperfResult) {
-	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 2*time.Minute)
-	defer cancel()
-	argv := append([]string{"--net=" + from, "iperf3", "-J"}, flags...)
-	eventually(func() bool {
-		r = iperfResult{}
-		out, _ := exec.CommandContext(ctx, "nsenter", argv...).Output() // what is wrong is in it
-		if err := json.Unmarshal(out, &r); err != nil {
-			r.Error = err.Error()
-		}
-		return !strings.Contains(r.Error, "busy")
-	})
-	if r.Error != "" {
-		l.t.Fatalf("%q: %s", flags, r.Error)
+// iperfTo runs the nth client, when the server has done with the one before: between
+// two of them it does not listen for a moment.
+func (s *service) iperfTo(nth int, from string, flags []string) (r iperfResult) {
+	s.l.t.Helper()
+	if !eventually(func() bool { return strings.Count(s.said(), "Server listening") == nth }) {
+		s.l.t.Fatalf("the server is not ready: %s", s.said())
+	}
+	out := s.l.from(from, append([]string{"iperf3", "-J"}, flags...)...)
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Error != "" {
+		s.l.t.Fatalf("%q: %v %s\n%s", flags, err, r.Error, s.said())
 	}
 	return r
 }
