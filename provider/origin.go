@@ -7,16 +7,24 @@ import (
 
 // Origin says who asks for a socket and for what. It travels with the request
 // and stays on the Socket as its facts. A zero field is unknown, and unknown
-// never matches a rule that allows.
+// never matches a rule that allows. Nor does it keep a rule that denies from
+// matching: "all but process X" is denied to whom nobody knows.
+//
+// Who the asker is, is asked of the methods User and Process. What the fields
+// state they answer; else they ask Owner, at most once, and nobody does if no layer
+// wants to know.
 //
 // An Origin is shared by all sockets of one flow and is not changed after
 // WSPSocket; what is learned later is added with [Socket.Learn].
 type Origin struct {
 	Attachment string // the network the asker lives in: "run", a daemon's attachment, "" for the embedding program
 	PID        int
-	UID        int // -1 = unknown
+	UID        int // -1 = unknown; 0 is root if PID is known, too: the zero Origin is not root
 	Executable string
 	CGroup     string
+
+	// Owner finds the asker out; nil: what is not stated above stays unknown.
+	Owner *Owner
 
 	Source      Addr   // the asker's own address, for a flow behind a TUN
 	Destination Addr   // where the flow goes; none for a socket made by hand
@@ -25,6 +33,45 @@ type Origin struct {
 	// Names answers which live names an address was given under to this
 	// attachment; nil knows none.
 	Names NameSource
+}
+
+// User is the asker's uid, -1 if it is not known.
+func (o *Origin) User() (uid int, ok bool) {
+	switch {
+	case o == nil:
+		return -1, false
+	case o.UID > 0, o.UID == 0 && o.PID > 0:
+		return o.UID, true
+	}
+	return o.Owner.User()
+}
+
+// Process is what is known of the asker; ok is false if that is nothing.
+func (o *Origin) Process() (p Process, ok bool) {
+	switch {
+	case o == nil:
+		return Process{}, false
+	case o.PID > 0, o.Executable != "", o.CGroup != "":
+		return Process{PID: o.PID, Executable: o.Executable, CGroup: o.CGroup}, true
+	}
+	return o.Owner.Process()
+}
+
+// Seen is what is known of the asker so far; uid is -1 if it is not. Nobody is
+// asked for it.
+func (o *Origin) Seen() (uid int, p Process) {
+	if o == nil {
+		return -1, Process{}
+	}
+	uid, p = o.Owner.seen()
+	stated := Origin{PID: o.PID, UID: o.UID, Executable: o.Executable, CGroup: o.CGroup}
+	if u, ok := stated.User(); ok {
+		uid = u
+	}
+	if q, ok := stated.Process(); ok {
+		p = q
+	}
+	return uid, p
 }
 
 // A NameSource knows the names that DNS answers gave for an address, to one

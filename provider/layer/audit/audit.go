@@ -23,6 +23,12 @@ type Config struct {
 	Output io.Writer        // default os.Stderr; a Write may block, but only the audit's own goroutine
 	Buffer int              // bytes that wait while nothing can be written; default 1 MiB
 	Now    func() time.Time // default time.Now
+
+	// Owners has each socket's owner looked up when it opens, and that of each lookup
+	// of a name: a question to the kernel and a reading of /proc for each
+	// (sockets/gateway/owner has the price). Without it, lines say what other layers
+	// have asked for.
+	Owners bool
 }
 
 // A Layer is an audit layer, to be installed in a catalog.
@@ -73,6 +79,7 @@ func (l *Layer) Dropped() uint64 { return l.dropped.Load() }
 func (l *Layer) Witness(f provider.Facts, op provider.Op, v provider.Verdict) {
 	r := Record{Event: op.String(), Names: f.Names, Verdict: verdictOf(&v)}
 	r.late(f.Late)
+	l.ask(f.Origin)
 	r.origin(f.Origin)
 	if f.Type != 0 || f.Protocol != 0 {
 		r.triple(max(f.Remote.Family, f.Local.Family), f.Type, f.Protocol)
@@ -87,6 +94,14 @@ func (l *Layer) Witness(f provider.Facts, op provider.Op, v provider.Verdict) {
 		r.Error = v.Errno.Name()
 	}
 	l.note(r)
+}
+
+// ask has the origin's owner looked up, if lines are to name it.
+func (l *Layer) ask(o *provider.Origin) {
+	if l.cfg.Owners {
+		o.User()
+		o.Process()
+	}
 }
 
 // Start writes down that a program is about to run on attachment, and what holds it.
@@ -115,7 +130,7 @@ func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (p
 	if !r.Go(nil, j.writer(r)) {
 		return provider.ProcTable{}, wsa.EPROVIDERFAILEDINIT
 	}
-	w := &witness{j: j, now: l.cfg.Now, next: next, chain: r.Info.Name, slot: provider.NewSlot[life](r)}
+	w := &witness{j: j, now: l.cfg.Now, next: next, chain: r.Info.Name, ask: l.ask, slot: provider.NewSlot[life](r)}
 	t := provider.ProcTable{
 		WSPSocket:      w.socket,
 		WSPAccept:      w.accept,

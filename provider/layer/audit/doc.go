@@ -7,7 +7,8 @@
 //	 "verdict":{"action":"allow","layer":"policy","rule":"allow example.com:443","pos":"web.yaml:4:12"}}
 //
 // [Record] documents the fields; names stay, and new ones may be added. What is
-// not known is left out.
+// not known is left out. Who has opened a socket is looked up for its first line if
+// Config.Owners says so, and written as far as it is known anyway.
 //
 // # Events
 //

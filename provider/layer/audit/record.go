@@ -19,6 +19,7 @@ type Record struct {
 	PID        int    `json:"pid,omitempty"`
 	UID        *int   `json:"uid,omitempty"`
 	Exe        string `json:"exe,omitempty"`
+	Deleted    bool   `json:"exe_deleted,omitempty"` // Exe was removed or replaced after the process had begun
 	CGroup     string `json:"cgroup,omitempty"`
 
 	Family   string   `json:"family,omitempty"`   // inet, inet6
@@ -88,9 +89,9 @@ func (r *Record) origin(o *provider.Origin) {
 	if o == nil {
 		return
 	}
-	r.Attachment, r.PID, r.Exe, r.CGroup = o.Attachment, o.PID, o.Executable, o.CGroup
-	if o.UID >= 0 && (o.UID > 0 || o.PID > 0) { // the zero Origin does not mean root
-		uid := o.UID
+	uid, p := o.Seen()
+	r.Attachment, r.PID, r.Exe, r.Deleted, r.CGroup = o.Attachment, p.PID, p.Executable, p.Deleted, p.CGroup
+	if uid >= 0 {
 		r.UID = &uid
 	}
 	r.Src = o.Source.String()

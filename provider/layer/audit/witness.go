@@ -14,6 +14,7 @@ type witness struct {
 	now   func() time.Time
 	next  *provider.ProcTable
 	chain string
+	ask   func(*provider.Origin)
 	slot  provider.Slot[life]
 }
 
@@ -47,6 +48,7 @@ func (w *witness) begin(s *provider.Socket) bool {
 func (w *witness) socket(q *provider.SocketRequest) (*provider.Socket, wsa.Errno) {
 	s, e := w.next.WSPSocket(q)
 	if e == 0 && w.begin(s) {
+		w.ask(s.Origin)
 		w.j.add(w.line("open", s))
 	}
 	return s, e

@@ -19,32 +19,21 @@ func attachmentOf(o *provider.Origin) string {
 	return o.Attachment
 }
 
-func uidOf(o *provider.Origin) (uid int, ok bool) {
-	if o == nil {
-		return -1, false
-	}
-	return o.UID, o.UID > 0 || o.UID == 0 && o.PID > 0 // the zero Origin is not root's
-}
+func uidOf(o *provider.Origin) (uid int, ok bool) { return o.User() }
 
 func pidOf(o *provider.Origin) (pid int, ok bool) {
-	if o == nil {
-		return 0, false
-	}
-	return o.PID, o.PID > 0
+	p, _ := o.Process()
+	return p.PID, p.PID > 0
 }
 
 func exeOf(o *provider.Origin) (exe string, ok bool) {
-	if o == nil {
-		return "", false
-	}
-	return o.Executable, o.Executable != ""
+	p, _ := o.Process()
+	return p.Executable, p.Executable != ""
 }
 
 func cgroupOf(o *provider.Origin) (group string, ok bool) {
-	if o == nil {
-		return "", false
-	}
-	return o.CGroup, o.CGroup != ""
+	p, _ := o.Process()
+	return p.CGroup, p.CGroup != ""
 }
 
 // Process is which processes a rule is about: in each list that is not empty one
