@@ -38,7 +38,7 @@ var doors = map[string][]string{
 	"github.com/goccy/go-yaml":     {"provider/layer", "cmd/netnsd"},
 	"cel.dev/cel-go":               {"provider/layer/policy"},
 	"golang.org/x/net/dns":         {"sockets", "cmd/netnsd", "bench"},
-	"golang.org/x/sys":             {"tun", "stack", "provider/host", "cmd/netnsd", "bench"},
+	"golang.org/x/sys":             {"tun", "stack", "provider/host", "sockets/gateway/owner", "cmd/netnsd", "bench"},
 	"github.com/creack/pty":        {},
 	"github.com/rogpeppe":          {},
 	"github.com/schollz/progressb": {"cmd/netnsd", "bench"},

@@ -135,7 +135,7 @@ func (all *associations) drop(p *pair) {
 func (all *associations) resolve(flow flowKey, dst netip.AddrPort) (assocKey, *provider.SocketRequest, wsa.Errno) {
 	r := &provider.SocketRequest{
 		AF: family(dst.Addr()), Type: wsa.SOCK_DGRAM, Protocol: flow.protocol,
-		Flags: wsa.WSA_FLAG_OVERLAPPED, Origin: all.g.origin(flow.src, dst),
+		Flags: wsa.WSA_FLAG_OVERLAPPED, Origin: all.g.owned(flow.protocol, flow.src, dst, flow.dst),
 	}
 	entry, _, err := all.g.cfg.Session.Resolve(r)
 	if err != nil {

@@ -19,6 +19,9 @@ type Config struct {
 	// Origin adds facts about whoever owns the guest's source address; nil adds
 	// none. It is called once per flow and must not block.
 	Origin func(src netip.AddrPort) *provider.Origin
+	// Owners finds whose sockets flows come from, for layers that ask and what Origin
+	// does not state; nil: nobody. Package sockets/gateway/owner has one.
+	Owners provider.Owners
 	// Addrs are our own addresses on the link.
 	Addrs []netip.Addr
 	// Networks are the link's. Clients of a published port whose address is in one

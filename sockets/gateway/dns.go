@@ -123,7 +123,7 @@ func (r *resolver) answer(ctx context.Context, query []byte, network string, src
 	}
 	r.g.DNSQueries.Add(1)
 	name := canonical(q.question.Name)
-	l := r.decide(name, src, dst)
+	l := r.decide(name, network, src, dst)
 	if l.verdict.Denied() {
 		r.g.DNSDenied.Add(1)
 		return q.failure(dnsmessage.RCodeNameError)
@@ -149,8 +149,8 @@ type lookup struct {
 
 // decide asks the layers of the chain that a stream of this attachment takes,
 // as what follows a lookup is a connect.
-func (r *resolver) decide(name string, src, dst netip.AddrPort) lookup {
-	o := r.g.origin(src, dst)
+func (r *resolver) decide(name, network string, src, dst netip.AddrPort) lookup {
+	o := r.g.owned(protocolOf(network), src, dst, dst)
 	o.Destination = provider.Addr{}
 	o.Name = name
 	c, err := r.g.chain(o, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)

@@ -102,6 +102,15 @@
 // What begins after a change of the catalog takes the new chains. What lives stays
 // on those that made it; [Gateway.Rejudge] ends what the new ones deny.
 //
+// # Whose a flow is
+//
+// Config.Owners is asked when a layer wants to know who has begun a flow, about the
+// addresses and ports that the program's kernel has. A connection is asked about
+// once. The socket that serves a port's datagrams is asked about again after a second,
+// like the short cut, so another process that takes the port over is judged as
+// itself at most two seconds later. Who cannot be found is unknown, see
+// provider.Origin.
+//
 // # Our own addresses
 //
 // The link's own addresses stand for the host's loopback if HostLoopback says

@@ -103,12 +103,19 @@ func (g *Gateway) enter() bool {
 
 // origin are the facts of a flow from src to dst.
 func (g *Gateway) origin(src, dst netip.AddrPort) *provider.Origin {
-	o := &provider.Origin{UID: -1}
+	return g.fill(new(provider.Origin), src, dst)
+}
+
+func (g *Gateway) fill(o *provider.Origin, src, dst netip.AddrPort) *provider.Origin {
+	owner := o.Owner
+	o.UID = -1
 	if g.cfg.Origin != nil {
 		if known := g.cfg.Origin(src); known != nil {
-			c := *known
-			o = &c
+			*o = *known
 		}
+	}
+	if owner != nil {
+		o.Owner = owner
 	}
 	o.Attachment, o.Names = g.cfg.Attachment, g.names
 	o.Source, o.Destination = provider.AddrFrom(src), provider.AddrFrom(dst)
@@ -171,7 +178,7 @@ func (g *Gateway) chain(o *provider.Origin, typ, protocol int32) (*provider.Chai
 // refused tells the chain's witnesses of a flow that the loopback rule ended
 // before it had a socket.
 func (g *Gateway) refused(src, dst netip.AddrPort, typ, protocol int32, e wsa.Errno) {
-	o := g.origin(src, dst)
+	o := g.owned(protocol, src, dst, dst)
 	c, err := g.chain(o, typ, protocol)
 	if err != nil {
 		return

@@ -36,7 +36,7 @@ func (*closing) OnFailure() provider.OnFailure { return provider.FailClosed }
 func TestRejudgeStream(t *testing.T) {
 	l := new(closing)
 	g := newTestGateway(t, l, Config{})
-	s, e := g.open(guest, dstA, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
+	s, e := g.open(guest, dstA, dstA, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
 	if e != 0 {
 		t.Fatal(e)
 	}
@@ -127,7 +127,7 @@ func TestFlowBeginsDuringChange(t *testing.T) {
 	l := new(closing)
 	base := new(providertest.Base)
 	g, cat := over(t, base, Config{}, l)
-	s, e := g.open(guest, dstA, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
+	s, e := g.open(guest, dstA, dstA, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
 	if e != 0 {
 		t.Fatal(e)
 	}

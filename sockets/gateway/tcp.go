@@ -40,7 +40,7 @@ func (g *Gateway) begin(f *stack.Flow) (*splice, netip.AddrPort) {
 		end(f, e)
 		return nil, dst
 	}
-	s, e := g.open(f.Source(), dst, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
+	s, e := g.open(f.Source(), dst, f.Destination(), wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
 	if e != 0 {
 		g.TCPFailed.Add(1)
 		end(f, e)
@@ -74,11 +74,12 @@ func (g *Gateway) leave(p *splice) {
 	g.running.Done()
 }
 
-// open makes a socket of the chain that the flow resolves to.
-func (g *Gateway) open(src, dst netip.AddrPort, typ, protocol int32) (*provider.Socket, wsa.Errno) {
+// open makes a socket of the chain that the flow to dst resolves to, which the guest
+// calls to.
+func (g *Gateway) open(src, dst, to netip.AddrPort, typ, protocol int32) (*provider.Socket, wsa.Errno) {
 	s, err := g.cfg.Session.Socket(&provider.SocketRequest{
 		AF: family(dst.Addr()), Type: typ, Protocol: protocol,
-		Flags: wsa.WSA_FLAG_OVERLAPPED, Origin: g.origin(src, dst),
+		Flags: wsa.WSA_FLAG_OVERLAPPED, Origin: g.owned(protocol, src, dst, to),
 	})
 	if err != nil {
 		g.log.Debug("no socket for a flow", "src", src, "dst", dst, "err", err)
