@@ -27,7 +27,7 @@ func (c Config) layers() (all []named, a *audit.Layer, err error) {
 		return nil, nil, err
 	}
 	if c.Audit != "" {
-		a = audit.New(audit.Config{Path: c.Audit, Output: c.AuditTo})
+		a = audit.New(audit.Config{Path: c.Audit, Output: c.AuditTo, Owners: true})
 		if err := a.Check(); err != nil {
 			return nil, nil, err
 		}

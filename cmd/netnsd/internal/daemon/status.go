@@ -85,9 +85,10 @@ func (d *Daemon) Flows(_ context.Context, name string) ([]control.Flow, error) {
 
 func flow(attachment string, s *provider.Socket) control.Flow {
 	o, late := s.Origin, s.Learned()
+	uid, process := o.Seen()
 	f := control.Flow{
 		ID: s.Handle(), Attachment: attachment, Proto: protocol(s.Protocol), Source: text(o.Source), Dest: text(o.Destination),
-		Name: late.SNI, Process: o.Executable, PID: o.PID, UID: o.UID, Chain: chainName(s.Chain()), State: "open",
+		Name: late.SNI, Process: process.Executable, PID: process.PID, UID: uid, Chain: chainName(s.Chain()), State: "open",
 		Since: s.Since(), BytesIn: s.Traffic.BytesIn.Load(), BytesOut: s.Traffic.BytesOut.Load(),
 	}
 	if names := o.NamesOf(o.Destination.Addr()); f.Name == "" && len(names) > 0 {

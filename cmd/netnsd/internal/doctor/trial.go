@@ -6,18 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
+	"github.com/netnsd/netnsd/sockets/gateway/owner"
 	"github.com/netnsd/netnsd/tun"
 )
 
 // trial does what run does, up to the point where the program would start.
 func trial() []Check {
-	setup, device, err := try()
+	setup, device, owners, err := try()
 	if err != nil {
 		c := Check{Name: "trial", State: Fail, Detail: err.Error(), Fix: Blame(err)}
 		return []Check{c}
@@ -34,31 +36,54 @@ func trial() []Check {
 		}
 		all = append(all, c)
 	}
-	return append(all, offloads(device))
+	return append(all, owners, offloads(device))
 }
 
-func try() (opener.Setup, *tun.Device, error) {
+func try() (_ opener.Setup, _ *tun.Device, owners Check, err error) {
 	child, err := opener.Start(opener.Request{
 		Program: "/nonexistent", Device: "tun0", MTU: 1500, Confine: true,
 		Addrs:    []netip.Prefix{netip.MustParsePrefix("10.0.2.100/24"), netip.MustParsePrefix("fd00::64/64")},
 		Gateways: []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("fd00::2")},
 	}, []string{"trial"})
 	if err != nil {
-		return opener.Setup{}, nil, err
+		return opener.Setup{}, nil, owners, err
 	}
 	defer child.Close() // ends it: it is never told to go on
-	setup, fd, err := child.Setup()
+	setup, fds, err := child.Setup()
 	if errors.Is(err, io.EOF) {
 		err = errors.New("the opener died")
 	}
 	if err != nil {
-		return setup, nil, err
+		return setup, nil, owners, err
 	}
-	device, err := tun.Adopt([]int{fd}, tun.Config{})
+	owners = identifies(child.PID, fds.Diag)
+	device, err := tun.Adopt([]int{fds.TUN}, tun.Config{})
 	if err != nil {
-		unix.Close(fd)
+		unix.Close(fds.TUN)
 	}
-	return setup, device, err
+	return setup, device, owners, err
+}
+
+// identifies says whether it can be told whose a flow is: the kernel is asked of a
+// port that nobody has, and whether the process may be looked at.
+func identifies(pid, diag int) Check {
+	c := Check{Name: "owners", State: OK, Detail: "uid, process, executable and cgroup of a flow can be told; of a ping they cannot"}
+	var err error
+	if diag < 0 {
+		_, err = owner.Open()
+	} else if d, e := owner.Adopt(diag); e != nil {
+		err = e
+	} else {
+		defer d.Close()
+		if _, err = d.UDP(netip.MustParseAddrPort("10.0.2.100:1")); errors.Is(err, fs.ErrNotExist) {
+			_, err = owner.NetworkOf(fmt.Sprintf("/proc/%d/ns/net", pid))
+		}
+	}
+	if err != nil {
+		c.State, c.Detail = Warn, "rules about processes allow nothing: "+err.Error()
+		c.Fix = "a kernel with CONFIG_INET_DIAG and CONFIG_INET_UDP_DIAG, and a /proc that shows one's own processes"
+	}
+	return c
 }
 
 // offloads says how fast the device can be: 64 KiB segments instead of packets

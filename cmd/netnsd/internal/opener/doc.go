@@ -12,7 +12,7 @@
 //
 //	data plane                         opener
 //	Start: clone, Request      ──►     mounts, TUN, addresses, routes, sysctls
-//	Child.Setup                ◄──     Setup + descriptor (SCM_RIGHTS)
+//	Child.Setup                ◄──     Setup + descriptors (SCM_RIGHTS)
 //	  its stack reads the device
 //	Child.Exec: "go"           ──►     no capability, no_new_privs, no descriptor above 2
 //	  end of file              ◄──     execve

@@ -43,6 +43,7 @@ func (r *Request) configure(device *tun.Device, s *Setup) error {
 	if err != nil {
 		return err
 	}
+	s.Device = uint32(link.Index())
 	if err := link.SetTxQueueLen(txQueueLen); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netnsd/netnsd/sockets/gateway/owner"
 	"github.com/netnsd/netnsd/tun"
 )
 
@@ -63,14 +64,15 @@ func (r *Request) become(ctl int, argv []string) error {
 	return e
 }
 
-// open sets everything up and hands the device over. The opener's own copy of
-// the descriptor is closed: the device is the data plane's.
+// open sets everything up and hands the device over, and what answers for the
+// sockets in this network. The opener's own copies of the descriptors are closed:
+// they are the data plane's.
 func (r *Request) open(ctl int) error {
 	hidden, err := r.mount()
 	if err != nil {
 		return err
 	}
-	s := Setup{Means: r.means(hidden)}
+	s := Setup{Means: r.means(hidden), UserNS: r.UserNS}
 	device, err := r.link(&s)
 	if err != nil {
 		return err
@@ -83,9 +85,18 @@ func (r *Request) open(ctl int) error {
 }
 
 func hand(ctl int, device *tun.Device, s Setup) error {
-	var err error
+	diag, err := owner.Descriptor()
+	if err == nil {
+		defer unix.Close(diag)
+	} else {
+		s.Warnings = append(s.Warnings, "rules about processes match none: "+err.Error())
+	}
 	refused := device.SyscallConn(0).Control(func(fd uintptr) {
-		err = send(ctl, message{Setup: &s}, int(fd))
+		rights := []int{int(fd)}
+		if diag >= 0 {
+			rights = append(rights, diag)
+		}
+		err = send(ctl, message{Setup: &s}, rights...)
 	})
 	if err = errors.Join(refused, err); err != nil {
 		return failure("hand the device over", err)

@@ -81,11 +81,12 @@ func inside(t *testing.T, argv ...string) (string, unix.WaitStatus) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	setup, fd, err := c.Setup()
+	setup, fds, err := c.Setup()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fds.TUN)
+	defer unix.Close(fds.Diag)
 	for _, w := range setup.Warnings {
 		t.Log("warning:", w)
 	}
@@ -191,11 +192,12 @@ func TestProgramThatCannotBeExecuted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, fd, err := child.Setup()
+		_, fds, err := child.Setup()
 		if err != nil {
 			t.Fatal(err)
 		}
-		unix.Close(fd)
+		unix.Close(fds.TUN)
+		unix.Close(fds.Diag)
 		if err := child.Exec(); !errors.Is(err, c.want) {
 			t.Errorf("%q: %v, want %v", c.content, err, c.want)
 		}
@@ -217,11 +219,12 @@ func TestNothingRunsWithoutGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, fd, err := c.Setup()
+	_, fds, err := c.Setup()
 	if err != nil {
 		t.Fatal(err)
 	}
-	unix.Close(fd)
+	unix.Close(fds.TUN)
+	unix.Close(fds.Diag)
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}

@@ -57,6 +57,10 @@ type Setup struct {
 	Addrs []netip.Prefix // those of the request that the kernel took
 	// Means are what keeps the program from the ways around its network.
 	Means []Mean
+	// Device is the index of the device inside. UserNS says that the opener's user
+	// namespace knows one uid alone, and so does the sock_diag descriptor.
+	Device uint32
+	UserNS bool
 	// Warnings are what could not be had and is not needed for the chain to hold:
 	// IPv6 where the kernel has none, ping where the sysctl is read-only.
 	Warnings []string
@@ -118,49 +122,55 @@ func send(fd int, v any, rights ...int) error {
 	return retry(func() error { return unix.Sendmsg(fd, b, oob, nil, unix.MSG_NOSIGNAL) })
 }
 
-// receive reads one packet into v, and the descriptor that came with it, or -1.
-// io.EOF is the other side's end.
-func receive(fd int, v any) (right int, err error) {
-	buf, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+// maxRights are descriptors in one message.
+const maxRights = 2
+
+// receive reads one packet into v, and the descriptors that came with it. io.EOF is
+// the other side's end.
+func receive(fd int, v any) (rights []int, err error) {
+	buf, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*maxRights))
 	var n, oobn int
 	err = retry(func() (err error) {
 		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		return err
 	})
 	if errors.Is(err, unix.ECONNRESET) {
-		return -1, io.EOF // the other side ended before it had read what we sent
+		return nil, io.EOF // the other side ended before it had read what we sent
 	}
 	if err != nil {
-		return -1, os.NewSyscallError("recvmsg", err)
+		return nil, os.NewSyscallError("recvmsg", err)
 	}
 	if n == 0 {
-		return -1, io.EOF
+		return nil, io.EOF
 	}
-	right = -1
 	if oobn > 0 {
-		if right, err = rightsOf(oob[:oobn]); err != nil {
-			return -1, err
+		if rights, err = rightsOf(oob[:oobn]); err != nil {
+			return nil, err
 		}
 	}
 	if err := json.Unmarshal(buf[:n], v); err != nil {
-		if right >= 0 {
-			unix.Close(right)
-		}
-		return -1, err
+		closeAll(rights)
+		return nil, err
 	}
-	return right, nil
+	return rights, nil
 }
 
-func rightsOf(oob []byte) (int, error) {
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}
+
+func rightsOf(oob []byte) ([]int, error) {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil || len(messages) != 1 {
-		return -1, fmt.Errorf("control message: %w", errors.Join(err, unix.EBADMSG))
+		return nil, fmt.Errorf("control message: %w", errors.Join(err, unix.EBADMSG))
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return -1, fmt.Errorf("descriptors: %w", errors.Join(err, unix.EBADMSG))
+	if err != nil {
+		return nil, fmt.Errorf("descriptors: %w", errors.Join(err, unix.EBADMSG))
 	}
-	return fds[0], nil
+	return fds, nil
 }
 
 // retry repeats a system call that a signal has interrupted.

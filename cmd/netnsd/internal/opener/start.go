@@ -144,21 +144,33 @@ func privileged() bool {
 	return err == nil && have&need == need
 }
 
-// Setup waits until the opener has set everything up. The descriptor is the
-// TUN's and the caller's to close. An *Error is what the opener reports; io.EOF
-// that it has died, by a signal most likely: ask Wait.
-func (c *Child) Setup() (Setup, int, error) {
+// Descriptors come with a Setup, and are the caller's to close.
+type Descriptors struct {
+	TUN  int
+	Diag int // sock_diag(7) of the network inside; -1 where the kernel has none
+}
+
+// Setup waits until the opener has set everything up. An *Error is what the opener
+// reports; io.EOF that it has died, by a signal most likely: ask Wait.
+func (c *Child) Setup() (Setup, Descriptors, error) {
 	var m message
-	fd, err := receive(c.ctl, &m)
+	d := Descriptors{-1, -1}
+	fds, err := receive(c.ctl, &m)
 	switch {
 	case err != nil:
-		return Setup{}, -1, err
+		return Setup{}, d, err
 	case m.Error != nil:
-		return Setup{}, -1, m.Error
-	case m.Setup == nil || fd < 0:
-		return Setup{}, -1, fmt.Errorf("opener: an answer without device: %w", unix.EBADMSG)
+		closeAll(fds)
+		return Setup{}, d, m.Error
+	case m.Setup == nil || len(fds) == 0 || len(fds) > maxRights:
+		closeAll(fds)
+		return Setup{}, d, fmt.Errorf("opener: an answer with %d descriptors: %w", len(fds), unix.EBADMSG)
 	}
-	return *m.Setup, fd, nil
+	d.TUN = fds[0]
+	if len(fds) > 1 {
+		d.Diag = fds[1]
+	}
+	return *m.Setup, d, nil
 }
 
 // Exec lets the program run and waits until it does. An *Error says why it

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
-	"os"
 	"os/signal"
 	"slices"
 	"time"
@@ -18,8 +16,8 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	dataplane "github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
-	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/sockets/gateway"
+	"github.com/netnsd/netnsd/sockets/gateway/owner"
 	"github.com/netnsd/netnsd/stack"
 )
 
@@ -28,6 +26,7 @@ type plane struct {
 	*dataplane.Plane // nil while there is none
 	chain            *chain.Chain
 	log              *slog.Logger
+	owners           owner.Lookup
 	ran              bool // the program began
 
 	specs     []publish.Spec
@@ -51,7 +50,7 @@ func newPlane(cfg Config, n network) (p *plane, err error) {
 		return p, err
 	}
 	gc := gateway.Config{
-		Session: session, Attachment: chain.Attachment, Origin: origin,
+		Session: session, Attachment: chain.Attachment, Owners: &p.owners,
 		Addrs: slices.Concat(n.gateway, n.dns), Networks: n.program, HostLoopback: cfg.Chain.HostLoopback, Log: cfg.Log,
 	}
 	if !cfg.NoDNS {
@@ -104,6 +103,7 @@ func (p *plane) close() error {
 	if p.Plane != nil {
 		errs = append(errs, p.Plane.Close())
 	}
+	errs = append(errs, p.owners.Close())
 	if p.chain != nil {
 		errs = append(errs, p.chain.Close())
 	}
@@ -111,9 +111,4 @@ func (p *plane) close() error {
 		return fmt.Errorf("while ending: %w", err)
 	}
 	return nil
-}
-
-// origin says who is behind every flow: the one user that the program runs as.
-func origin(netip.AddrPort) *provider.Origin {
-	return &provider.Origin{UID: os.Geteuid()}
 }

@@ -172,7 +172,7 @@ func (p *plane) run(ctx context.Context, argv []string, r opener.Request, strict
 
 // start lets the program run when its network does.
 func (p *plane) start(child *opener.Child, argv []string, r opener.Request, strict bool) (int, error) {
-	setup, fd, err := child.Setup()
+	setup, fds, err := child.Setup()
 	if errors.Is(err, io.EOF) { // by the user's ^C, or by the kernel
 		end, err := child.Wait()
 		if err == nil && end.Signaled() {
@@ -186,7 +186,7 @@ func (p *plane) start(child *opener.Child, argv []string, r opener.Request, stri
 	for _, w := range setup.Warnings {
 		p.log.Warn(w)
 	}
-	if err := p.Adopt(fd, r.MTU); err != nil {
+	if err := errors.Join(p.identify(child, setup, fds.Diag), p.Adopt(fds.TUN, r.MTU)); err != nil {
 		return ExitOurs, err
 	}
 	if err := p.held(setup.Means, argv, strict); err != nil {
