@@ -152,6 +152,16 @@ type Control struct {
 	IfIndex uint32
 	TTL     uint8
 	TOS     uint8
+	ICMP    ICMPError // out, with a soft error
+}
+
+// ICMPError is what the network said of a datagram that it did not deliver: the
+// numbers behind a soft error, for those who have to say it on.
+type ICMPError struct {
+	From       netip.Addr // who said so; not valid if it was this machine
+	Type, Code uint8      // IPv4's or IPv6's, by the family of the destination
+	MTU        uint32     // of the next hop, bytes; with EMSGSIZE only
+	Quoted     [8]byte    // the datagram's first bytes: of a ping its ICMP header. Zeros if nobody knows
 }
 
 // ControlBits name the fields of [Control].
@@ -162,6 +172,10 @@ const (
 	ControlPacketInfo ControlBits = 1 << iota
 	ControlTTL
 	ControlTOS
+	// ControlICMP asks a receive for the ICMPError of a soft error, and for path
+	// MTU reports as well, which are no soft errors for anybody else: EMSGSIZE with
+	// this bit set, n = 0, and the destination in Addr. A base that cannot tell, does not.
+	ControlICMP
 )
 
 // Readiness is a level, not an edge: edges, once-only and re-arming are made in

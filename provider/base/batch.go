@@ -142,7 +142,7 @@ func recvBatch(s *provider.Socket, ds []provider.Datagram) (got int, e wsa.Errno
 // to hear of is not among them.
 func (k *socket) receiveDatagrams(ds []provider.Datagram) (got int, e wsa.Errno) {
 	if w := k.soft.Load(); w != nil && k.soft.CompareAndSwap(w, nil) && k.wanted(w.errno) {
-		ds[0].Addr = w.to
+		ds[0].Addr, ds[0].ICMP = w.to, provider.ICMPError{}
 		return 0, w.errno
 	}
 	several, ok := k.link.Endpoint.(Batcher)
@@ -159,7 +159,7 @@ func (k *socket) receiveDatagrams(ds []provider.Datagram) (got int, e wsa.Errno)
 		case e == wsa.EWOULDBLOCK || got == len(ds):
 			return got, e
 		case e != 0 && k.wanted(e):
-			ds[got].Addr = ds[at+n].Addr
+			ds[got].Addr, ds[got].ICMP = ds[at+n].Addr, ds[at+n].ICMP
 			return got, e
 		}
 	}
@@ -185,10 +185,13 @@ func (k *socket) receiveOneByOne(ds []provider.Datagram) (got int, e wsa.Errno) 
 	for i := range ds {
 		d := &ds[i]
 		c := getOne(d)
+		c.control = provider.Control{Has: provider.ControlTOS | provider.ControlICMP}
+		c.msg.Control = &c.control
 		d.N, e = k.link.Recv(&c.msg)
-		d.Addr = c.msg.Addr
+		d.Addr, d.TOS, d.ICMP = c.msg.Addr, c.control.TOS, c.control.ICMP
+		d.Truncated = e == wsa.EMSGSIZE && !reported(&c.msg, e)
 		c.release()
-		if d.Truncated = e == wsa.EMSGSIZE; e != 0 && !d.Truncated {
+		if e != 0 && !d.Truncated {
 			return i, e
 		}
 	}
@@ -197,8 +200,9 @@ func (k *socket) receiveOneByOne(ds []provider.Datagram) (got int, e wsa.Errno) 
 
 // one is a Msg for a datagram: made per call it would escape.
 type one struct {
-	msg    provider.Msg
-	buffer [1][]byte
+	msg     provider.Msg
+	buffer  [1][]byte
+	control provider.Control
 }
 
 var ones = sync.Pool{New: func() any { return new(one) }}
@@ -207,6 +211,10 @@ func getOne(d *provider.Datagram) *one {
 	c := ones.Get().(*one)
 	c.buffer[0] = d.Data
 	c.msg = provider.Msg{Buffers: c.buffer[:], Addr: d.Addr}
+	if d.TOS != 0 {
+		c.control = provider.Control{Has: provider.ControlTOS, TOS: d.TOS}
+		c.msg.Control = &c.control
+	}
 	return c
 }
 

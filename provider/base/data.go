@@ -36,10 +36,16 @@ func receive(s *provider.Socket, m *provider.Msg, from bool) (int, wsa.Errno) {
 		n, e = k.receiveDatagram(m)
 	}
 	m.Flags = in | m.Flags&outFlags
-	if in&wsa.MSG_PEEK == 0 {
+	if in&wsa.MSG_PEEK == 0 && !reported(m, e) {
 		k.countIn(s, n, e)
 	}
 	return n, e
+}
+
+// reported says that a receive tells of a path MTU (provider.ControlICMP).
+func reported(m *provider.Msg, e wsa.Errno) bool {
+	const icmp = provider.ControlICMP
+	return e == wsa.EMSGSIZE && m.Control != nil && m.Control.Has&icmp != 0 && m.Control.ICMP.MTU != 0
 }
 
 // countIn counts what was received, once (law 15). A truncated datagram is one
@@ -97,6 +103,9 @@ const maxSkipped = 64
 func (k *socket) receiveDatagram(m *provider.Msg) (int, wsa.Errno) {
 	if w := k.soft.Load(); w != nil && k.soft.CompareAndSwap(w, nil) && k.wanted(w.errno) {
 		m.Addr = w.to
+		if m.Control != nil {
+			*m.Control = provider.Control{}
+		}
 		return 0, w.errno
 	}
 	for range maxSkipped {

@@ -111,6 +111,7 @@ var options = []option{
 	{level: wsa.IPPROTO_IP, name: wsa.IP_DONTFRAGMENT, on: onMessage | onFamily, boolean: true, down: needed},
 	{level: wsa.IPPROTO_IP, name: wsa.IP_PKTINFO, on: onMessage | onFamily, boolean: true, down: told},
 	{level: wsa.IPPROTO_IP, name: wsa.IP_RECVTTL, on: onMessage | onFamily, boolean: true, down: told},
+	{level: wsa.IPPROTO_IP, name: wsa.IP_RECVTOS, on: onMessage | onFamily, boolean: true, down: told},
 	{level: wsa.IPPROTO_IP, name: wsa.IP_MTU, on: onAll, only: getOnly, down: measured},
 
 	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_HDRINCL, on: onRaw | onIPv6, misfit: wsa.EINVAL, boolean: true, down: needed},
@@ -121,6 +122,7 @@ var options = []option{
 	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_DONTFRAG, on: onMessage | onIPv6, boolean: true, down: needed},
 	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_PKTINFO, on: onMessage | onIPv6, boolean: true, down: told},
 	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_HOPLIMIT, on: onMessage | onIPv6, boolean: true, down: told},
+	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_RECVTCLASS, on: onMessage | onIPv6, boolean: true, down: told},
 	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_V6ONLY, on: onType | onIPv6, def: 1, boolean: true, down: needed, enforce: true, early: true},
 }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
 )
 
 // maxBatch is what sendmmsg and recvmmsg are given at once, maxTrain what the
@@ -58,7 +59,7 @@ func (t *trains) length(ds []provider.Datagram) int {
 	n := 1
 	for n < min(len(ds), maxTrain) && len(ds[n-1].Data) == size {
 		next := len(ds[n].Data)
-		if total += next; next == 0 || next > size || total > maxUDP4 || ds[n].Addr != ds[0].Addr {
+		if total += next; next == 0 || next > size || total > maxUDP4 || ds[n].Addr != ds[0].Addr || ds[n].TOS != ds[0].TOS {
 			break
 		}
 		n++
@@ -77,7 +78,7 @@ type batch struct {
 	headers  [maxBatch]mmsghdr
 	names    [maxBatch]sockaddr
 	vectors  [maxBatch]unix.Iovec
-	controls [maxBatch][3]uint64 // one cmsghdr with 2 bytes, aligned
+	controls [maxBatch][6]uint64 // two cmsghdrs with 4 bytes each, aligned
 	first    [maxBatch + 1]int   // of each message: its first datagram
 	used     int                 // messages
 	full     int                 // vectors
@@ -96,21 +97,21 @@ func (b *batch) release() {
 }
 
 // compose makes messages of as many of ds as fit.
-func (b *batch) compose(ds []provider.Datagram, t *trains) {
+func (b *batch) compose(ds []provider.Datagram, d *datagram) {
 	b.used, b.full = 0, 0
 	ds = ds[:min(len(ds), maxBatch)]
 	for i := 0; i < len(ds); {
-		n := t.length(ds[i:])
+		n := d.trains.length(ds[i:])
 		h := b.message(i, n)
-		for _, d := range ds[i : i+n] {
-			b.vector(d.Data)
+		for _, one := range ds[i : i+n] {
+			b.vector(one.Data)
 		}
 		name := &b.names[b.used]
 		if name.set(ds[i].Addr); name.length > 0 {
 			h.Name, h.Namelen = (*byte)(unsafe.Pointer(&name.raw)), name.length
 		}
-		if n > 1 {
-			b.segment(h, len(ds[i].Data))
+		if n > 1 || ds[i].TOS != 0 {
+			b.control(h, n, &ds[i], d)
 		}
 		b.used++
 		i += n
@@ -134,15 +135,24 @@ func (b *batch) vector(data []byte) {
 	b.full++
 }
 
-// segment makes the message a train.
-func (b *batch) segment(h *unix.Msghdr, size int) {
-	room := &b.controls[b.used]
-	c := (*unix.Cmsghdr)(unsafe.Pointer(room))
-	c.Level, c.Type = unix.SOL_UDP, unix.UDP_SEGMENT
-	c.SetLen(unix.CmsgLen(2))
-	*(*uint16)(unsafe.Add(unsafe.Pointer(room), unix.CmsgLen(0))) = uint16(size)
-	h.Control = (*byte)(unsafe.Pointer(room))
-	h.SetControllen(unix.CmsgSpace(2))
+// control makes the message a train of n, if that is more than one, and gives it
+// the first one's type of service.
+func (b *batch) control(h *unix.Msghdr, n int, first *provider.Datagram, d *datagram) {
+	room := b.room(b.used)
+	w := controlWriter{rest: room}
+	if n > 1 {
+		*(*uint16)(unsafe.Pointer(unsafe.SliceData(w.message(unix.SOL_UDP, unix.UDP_SEGMENT, 2)))) = uint16(len(first.Data))
+	}
+	if first.TOS != 0 {
+		w.tos(d.af == wsa.AF_INET6 && !d.mapped(first.Addr), first.TOS)
+	}
+	h.Control = unsafe.SliceData(room)
+	h.SetControllen(len(room) - len(w.rest))
+}
+
+// room is for the ancillary data of message i.
+func (b *batch) room(i int) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&b.controls[i])), len(b.controls[i])*8)
 }
 
 // send is sendmmsg(2): how many messages left, or why the first did not.
@@ -170,6 +180,9 @@ func (b *batch) receive(fd int, ds []provider.Datagram) (int, syscall.Errno) {
 		name := &b.names[i]
 		name.room()
 		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&name.raw)), name.length
+		room := b.room(i)
+		h.Control = unsafe.SliceData(room)
+		h.SetControllen(len(room))
 		b.used++
 	}
 	for {
@@ -193,4 +206,14 @@ func (b *batch) received(i int, d *provider.Datagram) {
 	name.length = m.header.Namelen
 	d.Addr, d.N = name.get(), int(m.length)
 	d.Truncated = m.header.Flags&unix.MSG_TRUNC != 0
+	d.TOS = 0
+	for rest := b.room(i)[:m.header.Controllen]; len(rest) > 0; {
+		c, ok := nextControl(&rest)
+		if !ok {
+			break
+		}
+		if c.level == unix.IPPROTO_IP && c.kind == unix.IP_TOS || c.level == unix.IPPROTO_IPV6 && c.kind == unix.IPV6_TCLASS {
+			d.TOS = uint8(intOf(c.data))
+		}
+	}
 }

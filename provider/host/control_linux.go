@@ -106,6 +106,22 @@ func putControl(b []byte, mapped bool, af int32, c *provider.Control) int {
 
 type controlWriter struct{ rest []byte }
 
+// tos appends the type of service, or the traffic class.
+func (w *controlWriter) tos(v6 bool, tos uint8) {
+	level, kind := int32(unix.IPPROTO_IP), int32(unix.IP_TOS)
+	if v6 {
+		level, kind = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+	}
+	binary.NativeEndian.PutUint32(w.message(level, kind, 4), uint32(tos))
+}
+
+// putTOS encodes a type of service alone and returns its size.
+func putTOS(b []byte, v6 bool, tos uint8) int {
+	w := controlWriter{rest: b}
+	w.tos(v6, tos)
+	return len(b) - len(w.rest)
+}
+
 // message appends a control message and returns its data, zeroed.
 func (w *controlWriter) message(level, kind int32, size int) []byte {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(w.rest)))

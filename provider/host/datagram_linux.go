@@ -243,7 +243,7 @@ func (d *datagram) deliver(events uint32) {
 		return
 	}
 	var hint wsa.Events
-	if events&unix.EPOLLERR != 0 && d.collect() > 0 {
+	if events&unix.EPOLLERR != 0 && (d.collect() > 0 || d.soft.pending.Load()) {
 		hint |= wsa.EvError | wsa.FD_READ
 	}
 	if events&unix.EPOLLIN != 0 {

@@ -30,7 +30,7 @@ func (d *datagram) SendBatch(ds []provider.Datagram) (sent int, e wsa.Errno) {
 	defer b.release()
 	doubted := false
 	for sent < len(ds) {
-		b.compose(ds[sent:], &d.trains)
+		b.compose(ds[sent:], d)
 		seen := d.tx.load()
 		n, errno := b.send(d)
 		switch {
@@ -58,7 +58,11 @@ func (d *datagram) SendBatch(ds []provider.Datagram) (sent int, e wsa.Errno) {
 
 func (d *datagram) sendEach(ds []provider.Datagram) (int, wsa.Errno) {
 	for i := range ds {
-		if _, e := d.Send(&provider.Msg{Buffers: [][]byte{ds[i].Data}, Addr: ds[i].Addr}); e != 0 {
+		m := provider.Msg{Buffers: [][]byte{ds[i].Data}, Addr: ds[i].Addr}
+		if ds[i].TOS != 0 {
+			m.Control = &provider.Control{Has: provider.ControlTOS, TOS: ds[i].TOS}
+		}
+		if _, e := d.Send(&m); e != 0 {
 			return i, e
 		}
 	}
@@ -71,7 +75,11 @@ func (d *datagram) sendAlone(a *provider.Datagram) wsa.Errno {
 	defer g.release()
 	g.name.set(a.Addr)
 	g.add(a.Data)
-	g.prepare(true, 0)
+	size := 0
+	if a.TOS != 0 {
+		size = putTOS(g.controlBytes(), d.af == wsa.AF_INET6 && !d.mapped(a.Addr), a.TOS)
+	}
+	g.prepare(true, size)
 	return d.send(g)
 }
 
@@ -84,11 +92,12 @@ func (d *datagram) RecvBatch(ds []provider.Datagram) (got int, e wsa.Errno) {
 	if !d.plain() {
 		return d.receiveEach(ds)
 	}
+	d.soft.ask()
 	b := getBatch()
 	defer b.release()
 	for absorbed := 0; got < len(ds) && absorbed < maxAbsorb; {
 		if soft, ok := d.soft.pop(); ok {
-			ds[got].Addr = soft.to
+			ds[got].Addr, ds[got].ICMP = soft.to, soft.icmp
 			return got, soft.err
 		}
 		seen := d.rx.load()
@@ -119,9 +128,11 @@ func (d *datagram) RecvBatch(ds []provider.Datagram) (got int, e wsa.Errno) {
 func (d *datagram) receiveEach(ds []provider.Datagram) (int, wsa.Errno) {
 	for i := range ds {
 		a := &ds[i]
-		m := provider.Msg{Buffers: [][]byte{a.Data}}
+		c := provider.Control{Has: provider.ControlTOS | provider.ControlICMP}
+		m := provider.Msg{Buffers: [][]byte{a.Data}, Control: &c}
 		n, e := d.Recv(&m)
-		a.N, a.Addr, a.Truncated = n, m.Addr, e == wsa.EMSGSIZE
+		a.N, a.Addr, a.TOS, a.ICMP = n, m.Addr, c.TOS, c.ICMP
+		a.Truncated = e == wsa.EMSGSIZE && c.ICMP.MTU == 0
 		if e != 0 && !a.Truncated {
 			return i, e
 		}

@@ -57,11 +57,11 @@ func (d *datagram) send(g *message) wsa.Errno {
 // collectAndTell is collect in a call, where the one who waits to receive must
 // hear of it.
 func (d *datagram) collectAndTell() bool {
-	if d.collect() == 0 {
-		return false
+	n := d.collect()
+	if n > 0 || d.soft.pending.Load() {
+		d.notify(wsa.EvError | wsa.FD_READ)
 	}
-	d.notify(wsa.EvError | wsa.FD_READ)
-	return true
+	return n > 0
 }
 
 // compose makes the kernel's message of m.
@@ -109,9 +109,15 @@ func (d *datagram) Recv(m *provider.Msg) (int, wsa.Errno) {
 	if m.Flags&wsa.MSG_PEEK != 0 {
 		flags = unix.MSG_PEEK
 	}
+	if m.Control != nil && m.Control.Has&provider.ControlICMP != 0 {
+		d.soft.ask()
+	}
 	for range maxAbsorb {
 		if soft, ok := d.soft.pop(); ok {
 			m.Addr = soft.to
+			if m.Control != nil {
+				*m.Control = provider.Control{Has: provider.ControlICMP, ICMP: soft.icmp}
+			}
 			return 0, soft.err
 		}
 		seen := d.rx.load()

@@ -53,8 +53,10 @@
 // ICMP errors of datagram endpoints come from the error queue (IP_RECVERR, see
 // ip(7)) with the destination that drew them, are kept until the next Recv (at
 // most 16) and never fail a send to somebody else, although the kernel fails the
-// next call, whichever that is. Path MTU reports are not among them: the kernel
-// acts on them, and EMSGSIZE from Recv means truncation. ENOBUFS of a full
+// next call, whichever that is. Path MTU reports, the network's and the kernel's own
+// of a send that was EMSGSIZE, are told to those who ask for them only
+// (provider.ControlICMP, and RecvBatch), the newest of an endpoint: to all others
+// EMSGSIZE from Recv means truncation. ENOBUFS of a full
 // interface queue, which the kernel shows only because of IP_RECVERR, counts as
 // a datagram lost on the way.
 //

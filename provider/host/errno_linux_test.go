@@ -41,13 +41,13 @@ func TestICMPErrnoIsTotal(t *testing.T) {
 			e := host.ICMPErrno(c.v6, c.typ, code)
 			switch {
 			case code == c.silent:
-				equal(t, "fragmentation needed", e, 0)
+				equal(t, "fragmentation needed", e, wsa.EMSGSIZE)
 			case c.unreachable && e != wsa.ECONNRESET && e != wsa.EHOSTUNREACH && e != wsa.ENETUNREACH && e != wsa.EACCES,
 				!c.unreachable && e != wsa.ENETRESET:
 				t.Errorf("v6 %v, type %d, code %d: %s", c.v6, c.typ, code, e.Name())
 			}
 		}
 	}
-	equal(t, "packet too big", host.ICMPErrno(true, 2, 0), 0)
+	equal(t, "packet too big", host.ICMPErrno(true, 2, 0), wsa.EMSGSIZE)
 	equal(t, "source quench", host.ICMPErrno(false, 4, 0), 0)
 }

@@ -49,6 +49,9 @@ var options = map[optionKey]option{
 	{wsa.IPPROTO_IP, wsa.IP_PKTINFO}:        {level: unix.IPPROTO_IP, name: unix.IP_PKTINFO},
 	{wsa.IPPROTO_IP, wsa.IP_RECVTTL}:        {level: unix.IPPROTO_IP, name: unix.IP_RECVTTL},
 
+	{wsa.IPPROTO_IP, wsa.IP_RECVTOS}: {level: unix.IPPROTO_IP, name: unix.IP_RECVTOS},
+
+	{wsa.IPPROTO_IPV6, wsa.IPV6_RECVTCLASS}:     {level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVTCLASS},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_HDRINCL}:        {level: unix.IPPROTO_IPV6, name: unix.IPV6_HDRINCL},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_V6ONLY}:         {level: unix.IPPROTO_IPV6, name: unix.IPV6_V6ONLY},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_TCLASS}:         {level: unix.IPPROTO_IPV6, name: unix.IPV6_TCLASS},

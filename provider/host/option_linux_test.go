@@ -47,6 +47,8 @@ func TestOptions(t *testing.T) {
 		{wsa.AF_INET, dgram, wsa.IPPROTO_IP, wsa.IP_MTU_DISCOVER, 2, 2, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT},
 		{wsa.AF_INET, dgram, wsa.IPPROTO_IP, wsa.IP_PKTINFO, 1, 1, unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
 		{wsa.AF_INET, dgram, wsa.IPPROTO_IP, wsa.IP_RECVTTL, 1, 1, unix.IPPROTO_IP, unix.IP_RECVTTL, 1},
+		{wsa.AF_INET, dgram, wsa.IPPROTO_IP, wsa.IP_RECVTOS, 1, 1, unix.IPPROTO_IP, unix.IP_RECVTOS, 1},
+		{wsa.AF_INET6, dgram, wsa.IPPROTO_IPV6, wsa.IPV6_RECVTCLASS, 1, 1, unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1},
 		{wsa.AF_INET6, raw, wsa.IPPROTO_IPV6, wsa.IPV6_HDRINCL, 1, 1, unix.IPPROTO_IPV6, unix.IPV6_HDRINCL, 1},
 		{wsa.AF_INET6, dgram, wsa.IPPROTO_IPV6, wsa.IPV6_V6ONLY, 0, 0, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0},
 		{wsa.AF_INET6, dgram, wsa.IPPROTO_IPV6, wsa.IPV6_TCLASS, 0x20, 0x20, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, 0x20},

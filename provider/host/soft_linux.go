@@ -2,8 +2,10 @@ package host
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,17 +24,31 @@ type softErrors struct {
 	mu      sync.Mutex
 	queue   []softError
 	ended   atomic.Bool // the Host has: ENETDOWN from now on
+
+	// The newest path MTU report, for those who ask for them: whoever misses one
+	// draws it again with the next datagram that is too long.
+	report   softError
+	reported bool
+	asked    atomic.Bool // somebody has
 }
 
 type softError struct {
-	to  provider.Addr // the destination that drew it
-	err wsa.Errno
+	to   provider.Addr // the destination that drew it
+	err  wsa.Errno
+	icmp provider.ICMPError
 }
 
 // push keeps e, unless there are enough.
 func (q *softErrors) push(e softError) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if e.err == wsa.EMSGSIZE {
+		q.report, q.reported = e, true
+		if q.asked.Load() {
+			q.pending.Store(true)
+		}
+		return
+	}
 	if len(q.queue) < maxSoft {
 		q.queue = append(q.queue, e)
 		q.pending.Store(true)
@@ -49,6 +65,8 @@ func (q *softErrors) first() wsa.Errno {
 	switch {
 	case len(q.queue) > 0:
 		return q.queue[0].err
+	case q.reported && q.asked.Load():
+		return q.report.err
 	case q.ended.Load():
 		return wsa.ENETDOWN
 	}
@@ -61,13 +79,30 @@ func (q *softErrors) pop() (e softError, ok bool) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.queue) == 0 {
+	switch told := q.reported && q.asked.Load(); {
+	case len(q.queue) > 0:
+		e = q.queue[0]
+		q.queue = append(q.queue[:0], q.queue[1:]...)
+	case told:
+		e, q.reported = q.report, false
+	default:
 		return softError{err: wsa.ENETDOWN}, q.ended.Load()
 	}
-	e = q.queue[0]
-	q.queue = append(q.queue[:0], q.queue[1:]...)
-	q.pending.Store(len(q.queue) > 0 || q.ended.Load())
+	q.pending.Store(len(q.queue) > 0 || q.reported && q.asked.Load() || q.ended.Load())
 	return e, true
+}
+
+// ask has path MTU reports told from now on, and the one that came before.
+func (q *softErrors) ask() {
+	if q.asked.Load() {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asked.Store(true)
+	if q.reported {
+		q.pending.Store(true)
+	}
 }
 
 func (q *softErrors) down() {
@@ -80,15 +115,15 @@ func (q *softErrors) down() {
 // SoftError is the code of the error that the next Recv returns, 0 if none.
 func (d *datagram) SoftError() wsa.Errno { return d.soft.first() }
 
-// collect takes the error queue over and returns how many errors stood in it.
-// Taking from it also clears the error that the kernel would fail the next call
-// with (sock_dequeue_err_skb).
-func (d *datagram) collect() int {
+// collect takes the error queue over and returns how many errors of the network
+// stood in it; those of this machine have failed their send already. Taking from it
+// also clears the error that the kernel would fail the next call with
+// (sock_dequeue_err_skb).
+func (d *datagram) collect() (n int) {
 	m := getMessage()
 	defer m.release()
 	var quoted [8]byte // of the datagram that drew the error
 	m.add(quoted[:])
-	n := 0
 	for {
 		m.name.room()
 		m.prepare(true, len(m.controlBytes()))
@@ -96,37 +131,68 @@ func (d *datagram) collect() int {
 		if errno != 0 {
 			return n // EAGAIN
 		}
-		n++
-		e := softErrno(m.controlBytes()[:m.header.Controllen])
-		if e == 0 || d.ping != nil && !d.ping.sent(quoted[:got]) {
+		e, local := readError(m.controlBytes()[:m.header.Controllen])
+		if !local {
+			n++
+		}
+		if e.err == 0 || !local && d.ping != nil && !d.ping.sent(quoted[:got]) {
 			continue
 		}
-		to := m.name.get()
-		if d.raw() {
-			to = withPort(to, 0)
+		copy(e.icmp.Quoted[:], quoted[:got])
+		if e.to = m.name.get(); d.raw() || d.isPing() {
+			e.to = withPort(e.to, 0)
 		}
-		d.soft.push(softError{to, e})
+		d.soft.push(e)
 	}
 }
 
-// softErrno finds the sock_extended_err in control and says what it means; 0 is
-// nothing that an application should hear of.
-func softErrno(control []byte) wsa.Errno {
+// readError finds the sock_extended_err in control, and who sent it, and says what
+// it means; 0 is nothing that anybody should hear of. local: it is this machine's.
+func readError(control []byte) (e softError, local bool) {
+	const size = int(unsafe.Sizeof(unix.SockExtendedErr{}))
 	for c, ok := nextControl(&control); ok; c, ok = nextControl(&control) {
 		v4 := c.level == unix.IPPROTO_IP && c.kind == unix.IP_RECVERR
 		v6 := c.level == unix.IPPROTO_IPV6 && c.kind == unix.IPV6_RECVERR
-		if !v4 && !v6 || len(c.data) < int(unsafe.Sizeof(unix.SockExtendedErr{})) {
+		if !v4 && !v6 || len(c.data) < size {
 			continue
 		}
-		origin, typ, code := c.data[4], c.data[5], c.data[6]
+		errno, origin := syscall.Errno(binary.NativeEndian.Uint32(c.data)), c.data[4]
+		e.icmp.Type, e.icmp.Code = c.data[5], c.data[6]
 		switch origin {
 		case unix.SO_EE_ORIGIN_ICMP:
-			return icmpErrno(typ, code)
+			e.err = icmpErrno(e.icmp.Type, e.icmp.Code)
 		case unix.SO_EE_ORIGIN_ICMP6:
-			return icmp6Errno(typ, code)
+			e.err = icmp6Errno(e.icmp.Type, e.icmp.Code)
+		case unix.SO_EE_ORIGIN_LOCAL: // the send has failed with it already
+			e.icmp.Type, e.icmp.Code = 0, 0
+			if local = true; errno == unix.EMSGSIZE {
+				e.err = wsa.EMSGSIZE
+			}
 		}
+		if e.err == wsa.EMSGSIZE {
+			if e.icmp.MTU = binary.NativeEndian.Uint32(c.data[8:]); e.icmp.MTU == 0 {
+				e.err = 0
+			}
+		}
+		e.icmp.From = offender(c.data[size:])
+		return e, local
 	}
-	return 0 // SO_EE_ORIGIN_LOCAL: the send has failed with it already
+	return e, false
+}
+
+// offender is SO_EE_OFFENDER: a sockaddr behind the error.
+func offender(b []byte) netip.Addr {
+	const in, in6 = unix.SizeofSockaddrInet4, unix.SizeofSockaddrInet6
+	if len(b) < 2 {
+		return netip.Addr{}
+	}
+	switch family := binary.NativeEndian.Uint16(b); {
+	case family == unix.AF_INET && len(b) >= in:
+		return netip.AddrFrom4([4]byte(b[4:8]))
+	case family == unix.AF_INET6 && len(b) >= in6-4:
+		return netip.AddrFrom16([16]byte(b[8:24])).Unmap()
+	}
+	return netip.Addr{}
 }
 
 // icmpErrno reads type and code (RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1):
@@ -138,8 +204,8 @@ func icmpErrno(typ, code byte) wsa.Errno {
 		switch code {
 		case 2, 3: // protocol, port
 			return wsa.ECONNRESET
-		case 4: // fragmentation needed: the kernel's business
-			return 0
+		case 4: // fragmentation needed
+			return wsa.EMSGSIZE
 		case 0, 5, 6, 11: // network, source route, network unknown, network for this TOS
 			return wsa.ENETUNREACH
 		case 9, 10, 13: // administratively prohibited
@@ -158,6 +224,8 @@ func icmpErrno(typ, code byte) wsa.Errno {
 func icmp6Errno(typ, code byte) wsa.Errno {
 	const unreachable, tooBig, exceeded, problem = 1, 2, 3, 4
 	switch typ {
+	case tooBig:
+		return wsa.EMSGSIZE
 	case unreachable:
 		switch code {
 		case 0: // no route
@@ -173,7 +241,7 @@ func icmp6Errno(typ, code byte) wsa.Errno {
 	case problem:
 		return wsa.EHOSTUNREACH
 	}
-	return 0 // tooBig: the kernel's business
+	return 0
 }
 
 // A control message as the kernel lays it out: unix.ParseSocketControlMessage

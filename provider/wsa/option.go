@@ -68,6 +68,7 @@ const (
 	IP_DONTFRAGMENT    int32 = 14
 	IP_PKTINFO         int32 = 19
 	IP_RECVTTL         int32 = 21
+	IP_RECVTOS         int32 = 40
 	IP_MTU_DISCOVER    int32 = 71
 	IP_MTU             int32 = 73
 
@@ -83,4 +84,5 @@ const (
 	IPV6_HOPLIMIT        int32 = 21
 	IPV6_V6ONLY          int32 = 27
 	IPV6_TCLASS          int32 = 39
+	IPV6_RECVTCLASS      int32 = 40
 )
