@@ -30,6 +30,11 @@ const (
 	RxDropVnetHeader   // virtio_net_hdr that contradicts its packet
 	RxDropGSO          // segmentation that we did not offer
 	RxDropNotForUs     // TAP: Ethernet destination of somebody else
+	RxDropMDNS         // UDP to a group that nobody here has joined: 224.0.0.251, ff02::fb
+	RxDropSSDP         // 239.255.255.250, ff0x::c
+	RxDropLLMNR        // 224.0.0.252, ff02::1:3
+	RxDropMulticast    // any other group
+	RxDropBroadcast    // UDP to 255.255.255.255 without a socket
 	RxRetry            // read errors of a passing kind
 	FlowDropLimit      // SYN beyond Config.MaxHandshakes, all sources
 	FlowDropSource     // SYN beyond Config.MaxHandshakesPerSource
@@ -50,7 +55,9 @@ var counterNames = [numCounters]string{
 	RxDropIPHeader: "rx_drop_ip_header", RxDropIPChecksum: "rx_drop_ip_checksum",
 	RxDropL4Header: "rx_drop_l4_header", RxDropL4Checksum: "rx_drop_l4_checksum",
 	RxDropVnetHeader: "rx_drop_vnet_header", RxDropGSO: "rx_drop_gso",
-	RxDropNotForUs: "rx_drop_not_for_us", RxRetry: "rx_retry",
+	RxDropNotForUs: "rx_drop_not_for_us", RxDropMDNS: "rx_drop_mdns", RxDropSSDP: "rx_drop_ssdp",
+	RxDropLLMNR: "rx_drop_llmnr", RxDropMulticast: "rx_drop_multicast", RxDropBroadcast: "rx_drop_broadcast",
+	RxRetry:       "rx_retry",
 	FlowDropLimit: "flow_drop_limit", FlowDropSource: "flow_drop_source",
 	FlowDropSilenced:   "flow_drop_silenced",
 	TxDropHeldOverflow: "tx_drop_held_overflow", TxDropHeldAge: "tx_drop_held_age",

@@ -15,7 +15,10 @@ type Datagram struct {
 	Src, Dst netip.AddrPort
 	Data     [][]byte // one or more slices, in order; none when empty
 	TTL, TOS uint8
-	NIC      *NIC
+	// Whole says that it may not be fragmented on its way: IPv4's "don't fragment",
+	// and every IPv6 datagram that its sender has not fragmented itself.
+	Whole bool
+	NIC   *NIC
 
 	head  []byte                 // what to quote, or
 	pkt   *tcpstack.PacketBuffer // the packet to quote
@@ -27,7 +30,7 @@ type Datagram struct {
 func (d *Datagram) set(n *NIC, p *packet, head, tail []byte, begin, end int) {
 	d.Src = netip.AddrPortFrom(p.src, binary.BigEndian.Uint16(head[p.l4:]))
 	d.Dst = netip.AddrPortFrom(p.dst, binary.BigEndian.Uint16(head[p.l4+2:]))
-	d.TTL, d.TOS, d.NIC, d.head = p.ttl, p.tos, n, head
+	d.TTL, d.TOS, d.Whole, d.NIC, d.head = p.ttl, p.tos, p.whole, n, head
 	d.Data = d.parts[:0]
 	begin, end = p.payload+begin, p.payload+end
 	if begin < min(end, len(head)) {
@@ -83,8 +86,12 @@ func (s *Stack) gateway(pkt *tcpstack.PacketBuffer) *NIC {
 func (s *Stack) handleUDP(id tcpstack.TransportEndpointID, pkt *tcpstack.PacketBuffer) bool {
 	n := s.gateway(pkt)
 	src, dst := flowEnds(id)
-	if n == nil || s.owner(src.Addr()) != nil || isGroup(dst.Addr()) {
+	if n == nil || s.owner(src.Addr()) != nil {
 		return false
+	}
+	if isGroup(dst.Addr()) {
+		n.counters.add(groupDrop(dst.Addr()), 1)
+		return true
 	}
 	udp := header.UDP(pkt.TransportHeader().Slice())
 	size := int(udp.Length()) - header.UDPMinimumSize
@@ -94,6 +101,7 @@ func (s *Stack) handleUDP(id tcpstack.TransportEndpointID, pkt *tcpstack.PacketB
 	}
 	d := Datagram{Src: src, Dst: dst, NIC: n, pkt: pkt}
 	d.TTL, d.TOS = ttlAndTOS(pkt)
+	d.Whole = n.mayNotFragment(pkt)
 	for b := range dataSlices(pkt) {
 		if b = b[:min(len(b), size)]; len(b) > 0 {
 			d.Data = append(d.Data, b)
@@ -124,6 +132,15 @@ func ttlAndTOS(pkt *tcpstack.PacketBuffer) (ttl, tos uint8) {
 		return b[8], b[1]
 	}
 	return b[7], b[0]<<4 | b[1]>>4
+}
+
+// mayNotFragment is Datagram.Whole of a packet that gVisor has parsed. While the link
+// delivers a fragment it is one that gVisor has put together.
+func (n *NIC) mayNotFragment(pkt *tcpstack.PacketBuffer) bool {
+	if n.link != nil && n.link.unverified.Load() {
+		return false
+	}
+	return pkt.NetworkProtocolNumber == header.IPv6ProtocolNumber || pkt.NetworkHeader().Slice()[6]&0x40 != 0
 }
 
 // dataSlices yields the payload of pkt without copying it.

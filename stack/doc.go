@@ -16,8 +16,9 @@
 //	  - packet.go, vnet.go: reading an IP packet and its virtio_net_hdr, pure and
 //	    fuzzed. link.go, rx.go, tx.go, hold.go, dupack.go, delayedack.go: the link endpoint.
 //	  - flow.go, flowtable.go, syn.go, silence.go: a TCP flow up to its verdict.
-//	    dial.go: one towards the program. flowdata.go, fill.go: after it. datagram.go,
-//	    echo.go, send.go, quote.go: UDP, ping, and the ICMP errors of a gateway.
+//	    dial.go: one towards the program. flowdata.go, fill.go, keepalive.go: after it.
+//	    datagram.go, echo.go, send.go, quote.go: UDP, ping, and the ICMP errors of a
+//	    gateway. refusal.go: the program's. group.go: UDP to everybody, which ends here.
 //	    batch.go, sendbatch.go, train.go: many datagrams at once, up, down, and across
 //	    the border as one packet.
 //	  - tune.go, rto.go, buffers.go: every setting that is not gVisor's default,

@@ -16,6 +16,7 @@ type Echo struct {
 	ID, Seq  uint16
 	Data     []byte
 	TTL, TOS uint8
+	Whole    bool // as in Datagram
 	NIC      *NIC
 
 	pkt *tcpstack.PacketBuffer
@@ -56,6 +57,7 @@ func (s *Stack) handleEcho(id tcpstack.TransportEndpointID, pkt *tcpstack.Packet
 		ID: binary.BigEndian.Uint16(h[4:]), Seq: binary.BigEndian.Uint16(h[6:]),
 	}
 	e.TTL, e.TOS = ttlAndTOS(pkt)
+	e.Whole = n.mayNotFragment(pkt)
 	for b := range dataSlices(pkt) {
 		e.Data = append(e.Data, b...)
 	}

@@ -28,8 +28,16 @@ type FlowHandler interface {
 	Echo(e *Echo)
 }
 
+// A Limiter is a FlowHandler that bounds the handshakes in flight of each of its
+// NICs: in all, and of one source address. Config.MaxHandshakes and
+// MaxHandshakesPerSource hold besides, over all NICs. Asked once, by AddNIC.
+type Limiter interface {
+	FlowHandler
+	Handshakes() (all, perSource int)
+}
+
 // A Flow is a TCP connection from a program behind a NIC: first an attempt,
-// after Accept a byte stream; or one to such a program, by DialFlow. Until Accept only Source, Destination, NIC, TTL,
+// after Accept a byte stream; or one to such a program, by DialFlow. Until Accept only Source, Destination, NIC, TTL, TOS,
 // Canceled and the four verdicts may be used; afterwards everything else, from
 // any goroutine, but one Peek and one Fill at a time.
 type Flow struct {
@@ -38,6 +46,7 @@ type Flow struct {
 	key   flowKey
 	isn   uint32 // of the SYN
 	ttl   uint8
+	tos   uint8
 	quote Quote
 
 	canceled chan struct{}
@@ -86,6 +95,9 @@ func (f *Flow) NIC() *NIC { return f.nic }
 
 // TTL is that of the SYN, for gateways that answer TCP traceroutes.
 func (f *Flow) TTL() uint8 { return f.ttl }
+
+// TOS is the type of service or traffic class of the SYN.
+func (f *Flow) TOS() uint8 { return f.tos }
 
 // Canceled is closed when the attempt is known to be over: the program reset
 // it or began anew from the same port, the NIC went away, or the Stack closes.
@@ -152,9 +164,12 @@ func (f *Flow) Refuse() {
 }
 
 // Unreachable answers with an ICMP error that quotes the SYN.
-func (f *Flow) Unreachable(u Unreachable) {
+func (f *Flow) Unreachable(u Unreachable) { f.UnreachableFrom(netip.Addr{}, u) }
+
+// UnreachableFrom is Unreachable in the name of from.
+func (f *Flow) UnreachableFrom(from netip.Addr, u Unreachable) {
 	if r, err := f.decide(decided); err == nil {
-		f.nic.SendUnreachable(f.quote, u)
+		f.nic.SendUnreachableFrom(from, f.quote, u)
 		r.Complete(false)
 		f.stack.flows.settle(f, false)
 	}

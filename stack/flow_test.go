@@ -319,6 +319,43 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// limiter is a gateway with bounds of its own.
+type limiter struct {
+	gateway
+	all, perSource int
+}
+
+func (l limiter) Handshakes() (all, perSource int) { return l.all, l.perSource }
+
+// TestLimiter: a gateway's own bounds hold on its NICs, each with its counter, and
+// slots come back.
+func TestLimiter(t *testing.T) {
+	for _, c := range []struct {
+		all, perSource int
+		drop           stack.Counter
+	}{{1, 5, stack.FlowDropLimit}, {5, 1, stack.FlowDropSource}} {
+		hold := make(chan struct{})
+		p := pairWith(t, limiter{gateway{tcp: func(f *stack.Flow) {
+			<-hold
+			f.Refuse()
+		}}, c.all, c.perSource}, stack.Config{})
+		done := make(chan struct{}, 3)
+		for i := range 3 {
+			go func() {
+				if c, err := dial(p.B, netip.AddrPortFrom(foreign.Addr(), uint16(80+i))); err == nil {
+					c.Close()
+				}
+				done <- struct{}{}
+			}()
+		}
+		eventually(t, "two beyond the bound", func() bool { return p.NA.Counters()[c.drop] >= 2 })
+		close(hold)
+		for range 3 { // their SYNs come again
+			<-done
+		}
+	}
+}
+
 // TestCanceled: the program's reset, and the closing of NIC and Stack, reach a
 // handler that still dials.
 func TestCanceled(t *testing.T) {

@@ -80,18 +80,19 @@ func (t *flowTable) admit(key flowKey, isn uint32, pkt *tcpstack.PacketBuffer) (
 		n.counters.add(FlowDropSilenced, 1)
 		return nil, nil
 	}
-	if len(t.pending) >= t.stack.config.MaxHandshakes {
+	if len(t.pending) >= t.stack.config.MaxHandshakes || n.pending >= n.maxHandshakes {
 		n.counters.add(FlowDropLimit, 1)
 		return nil, nil
 	}
-	if t.perSource[key.src.Addr()] >= t.stack.config.MaxHandshakesPerSource {
+	if t.perSource[key.src.Addr()] >= min(t.stack.config.MaxHandshakesPerSource, n.maxPerSource) {
 		n.counters.add(FlowDropSource, 1)
 		return nil, nil
 	}
 	f = &Flow{stack: t.stack, nic: n, key: key, isn: isn, canceled: make(chan struct{}), quote: quoteOf(pkt)}
-	f.ttl, _ = ttlAndTOS(pkt)
+	f.ttl, f.tos = ttlAndTOS(pkt)
 	f.unleased.L = &f.mu
 	t.pending[key] = f
+	n.pending++
 	t.perSource[key.src.Addr()]++
 	n.handlers.Add(1)
 	return f, nil
@@ -127,6 +128,7 @@ func (t *flowTable) forgetLocked(f *Flow) {
 		return
 	}
 	delete(t.pending, f.key)
+	f.nic.pending--
 	src := f.key.src.Addr()
 	if t.perSource[src]--; t.perSource[src] == 0 {
 		delete(t.perSource, src)

@@ -33,6 +33,9 @@ type NIC struct {
 	addrs  []netip.Prefix // guarded by stack.mu
 	ending bool           // no new flows; guarded by flowTable.mu
 
+	pending                     int // handshakes in flight; guarded by flowTable.mu
+	maxHandshakes, maxPerSource int // of a Limiter
+
 	doneOnce  sync.Once
 	done      chan struct{}
 	err       error // written before done is closed
@@ -72,6 +75,10 @@ func (s *Stack) addNIC(c NICConfig) (*NIC, error) {
 		return nil, fmt.Errorf("stack: NIC %q needs a device: %w", c.Name, syscall.EINVAL)
 	}
 	n := &NIC{stack: s, name: c.Name, handler: c.Forward, endpoint: c.Endpoint, done: make(chan struct{}), closed: make(chan struct{})}
+	n.maxHandshakes, n.maxPerSource = s.config.MaxHandshakes, s.config.MaxHandshakesPerSource
+	if l, ok := c.Forward.(Limiter); ok {
+		n.maxHandshakes, n.maxPerSource = l.Handshakes()
+	}
 	if c.Device != nil {
 		l, err := newLink(n, c)
 		if err != nil {

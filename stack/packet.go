@@ -36,6 +36,7 @@ type packet struct {
 	proto    uint8 // transport protocol, after IPv6 extension headers
 	ttl, tos uint8
 	fragment bool // not a whole datagram: no transport header can be trusted
+	whole    bool // and may not become one on its way (DF; IPv6 always)
 	l4       int  // offset of the transport header
 	payload  int  // offset of its payload; equals l4 where parse does not know it
 	end      int  // length according to the IP header
@@ -95,6 +96,7 @@ func (p *packet) parse4(b []byte, total int) (Counter, bool) {
 		return RxDropIPChecksum, false
 	}
 	p.fragment = binary.BigEndian.Uint16(b[6:])&0x3fff != 0 // MF or an offset
+	p.whole = b[6]&0x40 != 0
 	p.l4, p.payload = ihl, ihl
 	p.src = netip.AddrFrom4([4]byte(b[12:16]))
 	p.dst = netip.AddrFrom4([4]byte(b[16:20]))
@@ -105,7 +107,7 @@ func (p *packet) parse6(b []byte, total int) (drop Counter, ok, more bool) {
 	if len(b) < header.IPv6MinimumSize {
 		return RxDropTruncated, false, false
 	}
-	p.version, p.ttl = 6, b[7]
+	p.version, p.ttl, p.whole = 6, b[7], true
 	p.tos = b[0]<<4 | b[1]>>4
 	p.end = header.IPv6MinimumSize + int(binary.BigEndian.Uint16(b[4:]))
 	if p.end > total {

@@ -127,9 +127,10 @@ func (r *reader) packet(n int) {
 		r.train(head, tail)
 		return
 	}
-	if r.shortcut(head, tail) {
+	if r.shortcut(head, tail) || r.strayGroup() {
 		return
 	}
+	r.refusal(head)
 	r.passBy()
 	if r.opensOrEnds(head) {
 		l.stack.fitBuffers()

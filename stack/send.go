@@ -30,6 +30,10 @@ func (n *NIC) ownAddr(peer netip.Addr) (netip.Addr, bool) {
 // EMSGSIZE beyond 65507 bytes (IPv6: 65527), ENETUNREACH without a route.
 // Never blocks; data is not kept.
 func (n *NIC) SendDatagram(src, dst netip.AddrPort, data []byte, ttl uint8) error {
+	return n.sendDatagram(src, dst, data, ttl, 0)
+}
+
+func (n *NIC) sendDatagram(src, dst netip.AddrPort, data []byte, ttl, tos uint8) error {
 	from, to, err := n.ends(src, dst, len(data))
 	if err != nil {
 		return err
@@ -44,7 +48,7 @@ func (n *NIC) SendDatagram(src, dst netip.AddrPort, data []byte, ttl uint8) erro
 		sum = 0xffff
 	}
 	binary.BigEndian.PutUint16(h[6:], sum)
-	return n.sendIP(from, to, protoUDP, ttl, h[:], data)
+	return n.sendIP(from, to, protoUDP, ttl, tos, h[:], data)
 }
 
 // ends are the addresses of a datagram of size bytes, if there can be such a one.
@@ -81,12 +85,12 @@ func (n *NIC) SendEchoReply(src, dst netip.Addr, id, seq uint16, data []byte, tt
 		sum = pseudoHeader(src, dst, protoICMPv6, len(h)+len(data))
 	}
 	binary.BigEndian.PutUint16(h[2:], ^checksum.Checksum(data, checksum.Checksum(h[:], sum)))
-	return n.sendIP(src, dst, proto, ttl, h[:], data)
+	return n.sendIP(src, dst, proto, ttl, 0, h[:], data)
 }
 
 // sendIP sends a packet with a transport header of ours along gVisor's route,
 // which fragments it and finds the neighbour on a TAP.
-func (n *NIC) sendIP(src, dst netip.Addr, proto uint8, ttl uint8, parts ...[]byte) error {
+func (n *NIC) sendIP(src, dst netip.Addr, proto, ttl, tos uint8, parts ...[]byte) error {
 	r, err := n.stack.tcpip.FindRoute(n.id, ToAddress(src), ToAddress(dst), netProto(dst), false)
 	if err != nil {
 		return errno(err)
@@ -111,5 +115,6 @@ func (n *NIC) sendIP(src, dst netip.Addr, proto uint8, ttl uint8, parts ...[]byt
 	return errno(r.WritePacket(tcpstack.NetworkHeaderParams{
 		Protocol: tcpip.TransportProtocolNumber(proto),
 		TTL:      ttl,
+		TOS:      tos,
 	}, pkt))
 }

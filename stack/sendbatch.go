@@ -17,6 +17,11 @@ import (
 // one of our own addresses, and what has to be held because the device is down or
 // full. All are tried; the error is that of the first that was not taken.
 func (n *NIC) SendDatagrams(src, dst netip.AddrPort, datagrams [][]byte) error {
+	return n.SendMarked(src, dst, datagrams, 0)
+}
+
+// SendMarked is SendDatagrams with a type of service or traffic class.
+func (n *NIC) SendMarked(src, dst netip.AddrPort, datagrams [][]byte, tos uint8) error {
 	from, to, err := n.ends(src, dst, 0)
 	if err != nil {
 		return err
@@ -24,20 +29,20 @@ func (n *NIC) SendDatagrams(src, dst netip.AddrPort, datagrams [][]byte) error {
 	var first error
 	if !n.carries(to) {
 		for _, d := range datagrams {
-			first = or(first, n.SendDatagram(src, dst, d, 0))
+			first = or(first, n.sendDatagram(src, dst, d, 0, tos))
 		}
 		return first
 	}
 	h := headers.Get().(*headerOut)
 	defer h.release()
-	h.prepare(n.link, netip.AddrPortFrom(from, src.Port()), netip.AddrPortFrom(to, dst.Port()))
+	h.prepare(n.link, netip.AddrPortFrom(from, src.Port()), netip.AddrPortFrom(to, dst.Port()), tos)
 	q := n.link.queue(uint32(dst.Port()))
 	for len(datagrams) > 0 {
 		k := h.couple(datagrams)
 		if k == 0 || !q.sendNow(h) {
 			k = max(k, 1)
 			for _, d := range datagrams[:k] {
-				first = or(first, n.SendDatagram(src, dst, d, 0))
+				first = or(first, n.sendDatagram(src, dst, d, 0, tos))
 			}
 		}
 		datagrams = datagrams[k:]
@@ -78,7 +83,7 @@ func (h *headerOut) release() {
 }
 
 // prepare writes what all datagrams from src to dst have in common.
-func (h *headerOut) prepare(l *link, src, dst netip.AddrPort) {
+func (h *headerOut) prepare(l *link, src, dst netip.AddrPort, tos uint8) {
 	clear(h.room[:])
 	h.link, h.vnet, h.ip, h.partial, h.trains = l, 0, header.IPv4MinimumSize, false, false
 	if src.Addr().Is6() {
@@ -91,13 +96,13 @@ func (h *headerOut) prepare(l *link, src, dst netip.AddrPort) {
 	}
 	b := h.room[h.vnet:]
 	if h.ip == header.IPv4MinimumSize {
-		b[0], b[8], b[9] = 0x45, defaultTTL, protoUDP
+		b[0], b[1], b[8], b[9] = 0x45, tos, defaultTTL, protoUDP
 		from, to := src.Addr().As4(), dst.Addr().As4()
 		copy(b[12:], from[:])
 		copy(b[16:], to[:])
 		h.sum = checksum.Checksum(b[12:20], uint16(protoUDP))
 	} else {
-		b[0], b[6], b[7] = 0x60, protoUDP, defaultTTL
+		b[0], b[1], b[6], b[7] = 0x60|tos>>4, tos<<4, protoUDP, defaultTTL
 		from, to := src.Addr().As16(), dst.Addr().As16()
 		copy(b[8:], from[:])
 		copy(b[24:], to[:])
