@@ -36,6 +36,7 @@ type assocKey struct {
 	protocol int32
 	family   int32
 	chain    *provider.Chain
+	only     netip.AddrPort // with UDPPerFlow: where it really goes
 }
 
 // flowKey is a guest source and whom it sends to, under the name that it uses.
@@ -150,7 +151,11 @@ func (all *associations) resolve(flow flowKey, dst netip.AddrPort) (assocKey, *p
 	o := *r.Origin
 	o.Destination = provider.Addr{}
 	r.Info, r.Origin = &chain.Info, &o
-	return assocKey{flow.nic, flow.src, flow.protocol, r.AF, chain}, r, 0
+	key := assocKey{nic: flow.nic, src: flow.src, protocol: flow.protocol, family: r.AF, chain: chain}
+	if all.g.cfg.UDPPerFlow && flow.protocol == wsa.IPPROTO_UDP {
+		key.only = dst
+	}
+	return key, r, 0
 }
 
 func (all *associations) open(key assocKey, p *pair, r *provider.SocketRequest) wsa.Errno {
@@ -166,7 +171,8 @@ func (all *associations) open(key assocKey, p *pair, r *provider.SocketRequest) 
 		return e
 	}
 	key.chain.Table.WSPSetSockOpt(s, wsa.SOL_SOCKET, wsa.SO_RCVBUF, receiveBuffer[:]) // as much as the host allows
-	if !all.admit(key, p, s) {                                                        // another reader was faster, or the gateway closes
+	tellTOS(s)
+	if !all.admit(key, p, s) { // another reader was faster, or the gateway closes
 		key.chain.Table.WSPCloseSocket(s, provider.CloseAbort)
 		all.g.running.Done()
 	}

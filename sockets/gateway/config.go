@@ -25,8 +25,13 @@ type Config struct {
 	// Addrs are our own addresses on the link.
 	Addrs []netip.Addr
 	// Networks are the link's. Clients of a published port whose address is in one
-	// are led inside under the first of Addrs.
+	// are led inside under the first of Addrs. What goes to their broadcast addresses
+	// is dropped and counted.
 	Networks []netip.Prefix
+	// UDPPerFlow gives each source and destination of datagrams a socket of its own,
+	// whose port only that destination knows and may answer to: address and port
+	// dependent mapping and filtering (RFC 4787, 4.1 and 5). Else see package gateway.
+	UDPPerFlow bool
 	// HostLoopback lets Addrs stand for the host's 127.0.0.1 and ::1.
 	HostLoopback bool
 	// DNS is the name service; zero means none.
@@ -43,6 +48,13 @@ type DNS struct {
 
 // Limits bound what one attachment can make us hold. Zero, or less, is the default.
 type Limits struct {
+	// Handshakes are TCP connections on their way, of this attachment (each costs a
+	// goroutine and a socket of the host), and those of one source address; 4096 and
+	// 1024. Beyond: the SYN is dropped, and the program's kernel sends it again.
+	Handshakes, HandshakesPerClient int
+	// Flows are all TCP connections, those on their way included; 32768. Beyond: reset.
+	Flows int
+
 	Datagram  int           // guest sources with a datagram socket open; 4096. Beyond: the least lately used goes
 	Peers     int           // destinations remembered per such socket; 256. Beyond: the least lately used goes
 	Queries   int           // DNS queries in flight, and connections to the service; 256 each. Beyond: dropped, reset
@@ -54,6 +66,16 @@ type Limits struct {
 	Inward   int           // connections of one Published on their way inside; 256. Beyond: they wait in the host's kernel
 	Answer   time.Duration // of the program to one of them; 20 s. Beyond: the client is reset
 	Visitors int           // clients of one Published's UDP ports; 4096. Beyond: the least lately used goes
+
+	// KeepAlive is the silence after which either side of a connection is asked
+	// whether it is there: 4 times, an eighth of it apart. 5 min, less than NATs wait.
+	KeepAlive time.Duration
+	// UserTimeout is how long what was sent may stay without acknowledgment before the
+	// connection is reset (RFC 5482). 0 leaves it to the kernels: 924 s towards the
+	// program, and net.ipv4.tcp_retries2 of the host, as the program would have it
+	// without us. If set it also stands in for the count of KeepAlive, and ends a
+	// connection whose receiver takes nothing for so long (tcp(7)).
+	UserTimeout time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -62,6 +84,9 @@ func (l Limits) withDefaults() Limits {
 			*p = v
 		}
 	}
+	def(&l.Handshakes, 4096)
+	def(&l.HandshakesPerClient, 1024)
+	def(&l.Flows, 32768)
 	def(&l.Datagram, 4096)
 	def(&l.Peers, 256)
 	def(&l.Queries, 256)
@@ -77,6 +102,7 @@ func (l Limits) withDefaults() Limits {
 	dur(&l.IdleDNS, 10*time.Second)
 	dur(&l.HalfClose, 2*time.Hour)
 	dur(&l.Answer, 20*time.Second)
+	dur(&l.KeepAlive, 5*time.Minute)
 	return l
 }
 

@@ -30,6 +30,8 @@ type association struct {
 	task      task
 	bell      bell
 
+	whole atomic.Bool // the socket does not fragment; written with sendMu held
+
 	sendMu sync.Mutex // one send at a time (law 4); guards closed
 	closed bool
 
@@ -77,7 +79,7 @@ const trust = time.Second
 // send hands one datagram to the chain. The answer is a code for the program's
 // wire: EWOULDBLOCK is a full socket, which a network answers with loss. If the
 // chain only decides, those that follow may take the short cut.
-func (a *association) send(p *pair, data [][]byte, quote func() stack.Quote) wsa.Errno {
+func (a *association) send(p *pair, data [][]byte, k marks, quote func() stack.Quote) wsa.Errno {
 	a.sendMu.Lock()
 	defer a.sendMu.Unlock()
 	if a.closed || p.generation != a.g.cfg.Session.Generation() { // as Rejudge wants it
@@ -87,12 +89,13 @@ func (a *association) send(p *pair, data [][]byte, quote func() stack.Quote) wsa
 		data = empty
 	}
 	spoken, fresh := a.peers.speaksTo(p, quote)
-	m := outgoing.Get().(*provider.Msg)
-	m.Buffers, m.Flags, m.Addr = data, 0, p.to
-	_, e := a.t.WSPSendTo(a.s, m)
-	m.Buffers = nil
-	outgoing.Put(m)
+	a.keepWhole(k.whole)
+	o := outgoing.Get().(*parcel)
+	_, e := a.t.WSPSendTo(a.s, o.fill(data, p.to, k))
+	o.release()
 	switch {
+	case e == wsa.EMSGSIZE: // the report that follows quotes it
+		p.shut()
 	case e != 0:
 		p.shut()
 		if fresh || a.denied(e) {
@@ -111,9 +114,6 @@ func (a *association) denied(e wsa.Errno) bool {
 	v := a.s.Verdict()
 	return v != nil && v.Denied() && v.Errno == e
 }
-
-// outgoing are Msgs: made per call they escape.
-var outgoing = sync.Pool{New: func() any { return new(provider.Msg) }}
 
 // empty is the buffer of a datagram without payload: a Msg has at least one.
 var empty = [][]byte{{}}

@@ -168,7 +168,7 @@ func TestSendToEndedAssociation(t *testing.T) {
 		defer a.sendMu.Unlock()
 		return a.closed
 	})
-	if e := a.send(p, [][]byte{{1}}, noQuote); e != errClosing {
+	if e := a.send(p, [][]byte{{1}}, usual, noQuote); e != errClosing {
 		t.Fatalf("send on an ended association: %v", e.Name())
 	}
 	g.datagram(flow(guest, dstA), [][]byte{{1}}, noQuote)
@@ -212,7 +212,7 @@ func TestAnswerWithinSend(t *testing.T) {
 		if e != 0 {
 			t.Fatal(e)
 		}
-		e = a.send(p, [][]byte{{1}}, noQuote)
+		e = a.send(p, [][]byte{{1}}, usual, noQuote)
 		if _, ok := a.peers.known(dstA.Addr()); ok == denied {
 			t.Errorf("send: %v, known afterwards: %v", e.Name(), ok)
 		}

@@ -21,6 +21,7 @@ type Gateway struct {
 	dns   *resolver
 	dgram *associations
 	Counters
+	everybody []netip.Addr // broadcast addresses of the link
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -50,6 +51,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, log: cfg.Log.With("attachment", cfg.Attachment), names: newNames(cfg.Limits.Names)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.flows = make(map[*splice]struct{})
+	g.everybody = broadcasts(cfg.Networks)
 	g.loops = newLoops()
 	g.dgram = newAssociations(g)
 	g.dns = newResolver(g)

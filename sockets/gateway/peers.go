@@ -98,6 +98,17 @@ func (ps *peers) dropOldest() {
 	ps.drop(oldest)
 }
 
+// lately is whom the guest has spoken to last at ip.
+func (ps *peers) lately(ip netip.Addr) (at netip.AddrPort) {
+	most := uint64(0)
+	for p, known := range ps.all {
+		if p.Addr() == ip && known.used >= most {
+			at, most = p, known.used
+		}
+	}
+	return at
+}
+
 func (ps *peers) drop(at netip.AddrPort) {
 	if ps.all[at] == nil {
 		return
@@ -120,10 +131,15 @@ func (ps *peers) known(ip netip.Addr) (as netip.Addr, ok bool) {
 	return h.as, ok
 }
 
-// quote is a packet of the guest's to at. A ping's errors name no port.
+// quote is a packet of the guest's to at. A ping's errors name no port, and Linux
+// names none where a datagram over IPv4 was too long for itself: any of that host is
+// quoted then, as a path MTU is the host's.
 func (ps *peers) quote(at netip.AddrPort) (stack.Quote, bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
+	if at.Port() == 0 && ps.all[at] == nil {
+		at = ps.lately(at.Addr())
+	}
 	if known := ps.all[at]; known != nil {
 		return known.quote, true
 	}

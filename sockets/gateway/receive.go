@@ -50,7 +50,7 @@ func (a *association) turn() (more bool) {
 		return false
 	}
 	alive := true
-	if path := a.s.Direct(); path.RecvBatch != nil {
+	if path := a.s.Direct(); path.RecvBatch != nil && a.key.protocol == wsa.IPPROTO_UDP {
 		more, alive = a.drainBatch(path.RecvBatch)
 	} else {
 		more, alive = a.drain(path.RecvFrom)
@@ -64,10 +64,12 @@ func (a *association) turn() (more bool) {
 // slab is what one round receives into. The largest datagram fits into each room,
 // of which a small one touches a page.
 type slab struct {
-	ds  [slabSize]provider.Datagram
-	run [slabSize][]byte // of one source
-	msg provider.Msg
-	one [1][]byte
+	ds      [slabSize]provider.Datagram
+	ttl     [slabSize]uint8  // of replies to pings, 0 if not known
+	run     [slabSize][]byte // of one source
+	msg     provider.Msg
+	control provider.Control
+	one     [1][]byte
 }
 
 // slabSize is how many datagrams are passed on before a loop looks whether there
@@ -93,22 +95,28 @@ func (a *association) drainBatch(recv provider.BatchFunc) (more, alive bool) {
 	if e == 0 {
 		return true, true
 	}
-	return a.stopped(e, s.ds[min(n, slabSize-1)].Addr)
+	last := &s.ds[min(n, slabSize-1)]
+	return a.stopped(e, last.Addr, last.ICMP)
 }
 
 // drain is drainBatch by single receives.
 func (a *association) drain(recv func(*provider.Socket, *provider.Msg) (int, wsa.Errno)) (more, alive bool) {
 	s := slabs.Get().(*slab)
 	defer slabs.Put(s)
+	wanted := provider.ControlTOS | provider.ControlICMP
+	if a.key.protocol != wsa.IPPROTO_UDP {
+		wanted |= provider.ControlTTL
+	}
 	for i := range s.ds {
 		d := &s.ds[i]
 		s.one[0] = d.Data
-		s.msg.Buffers, s.msg.Flags, s.msg.Addr = s.one[:], 0, provider.Addr{}
+		s.control = provider.Control{Has: wanted}
+		s.msg.Buffers, s.msg.Flags, s.msg.Addr, s.msg.Control = s.one[:], 0, provider.Addr{}, &s.control
 		n, e := recv(a.s, &s.msg)
-		d.N, d.Addr = n, s.msg.Addr
-		if e != 0 && e != wsa.EMSGSIZE {
+		d.N, d.Addr, d.TOS, s.ttl[i] = n, s.msg.Addr, s.control.TOS, s.control.TTL
+		if e != 0 && (e != wsa.EMSGSIZE || s.control.ICMP.MTU != 0) {
 			a.deliver(s, i)
-			return a.stopped(e, s.msg.Addr)
+			return a.stopped(e, s.msg.Addr, s.control.ICMP)
 		}
 	}
 	a.deliver(s, slabSize)
@@ -116,7 +124,7 @@ func (a *association) drain(recv func(*provider.Socket, *provider.Msg) (int, wsa
 }
 
 // stopped says what it means that no more was received.
-func (a *association) stopped(e wsa.Errno, about provider.Addr) (more, alive bool) {
+func (a *association) stopped(e wsa.Errno, about provider.Addr, icmp provider.ICMPError) (more, alive bool) {
 	switch e {
 	case wsa.EWOULDBLOCK, wsa.EINVAL, // EINVAL: not bound yet, as nothing was sent
 		wsa.ENOBUFS, wsa.EOPNOTSUPP: // not the network's: the next datagram wakes
@@ -127,7 +135,7 @@ func (a *association) stopped(e wsa.Errno, about provider.Addr) (more, alive boo
 	if a.s.Failed() != 0 {
 		return false, false
 	}
-	a.complain(about.AddrPort, e)
+	a.complain(about.AddrPort, e, icmp)
 	return true, true
 }
 
@@ -135,48 +143,34 @@ func unmap(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// deliver hands the first n datagrams of s to the program, those of one source
-// that follow each other at once.
+// deliver hands the first n datagrams of s to the program, those of one source and
+// mark that follow each other at once.
 func (a *association) deliver(s *slab, n int) {
 	for i := 0; i < n; {
-		from := s.ds[i].Addr
+		from, tos, ttl := s.ds[i].Addr, s.ds[i].TOS, s.ttl[i]
 		run := s.run[:0]
-		for ; i < n && s.ds[i].Addr == from; i++ {
+		for ; i < n && s.ds[i].Addr == from && s.ds[i].TOS == tos; i++ {
 			run = append(run, s.ds[i].Data[:s.ds[i].N])
 		}
-		a.arrived(unmap(from.AddrPort), run)
+		a.arrived(unmap(from.AddrPort), run, marks{ttl: ttl, tos: tos})
 	}
 	clear(s.run[:])
 }
 
-func (a *association) arrived(from netip.AddrPort, data [][]byte) {
+func (a *association) arrived(from netip.AddrPort, data [][]byte, k marks) {
 	as, ok := a.peers.known(from.Addr())
-	if !ok {
+	if !ok || a.key.only.IsValid() && a.key.only != from {
 		a.g.UDPUnasked.Add(uint64(len(data)))
 		return
 	}
 	a.used.Store(a.g.dgram.now())
 	if a.key.protocol != wsa.IPPROTO_UDP {
 		for _, reply := range data {
-			a.echoed(as, reply)
+			a.echoed(as, reply, k.ttl)
 		}
 		return
 	}
 	a.dns.Store(from.Port() == 53)
 	a.g.UDPReceived.Add(uint64(len(data)))
-	a.key.nic.SendDatagrams(netip.AddrPortFrom(as, from.Port()), a.key.src, data)
-}
-
-// complain passes an ICMP error that the host received on to the program. A
-// base that cannot tell whose it was gives no address; it is not passed on.
-func (a *association) complain(to netip.AddrPort, e wsa.Errno) {
-	to = unmap(to)
-	if a.key.protocol != wsa.IPPROTO_UDP {
-		to = netip.AddrPortFrom(to.Addr(), 0)
-	}
-	quote, ok := a.peers.quote(to)
-	if t := fateOf(e); ok && !t.silent {
-		a.g.UDPErrors.Add(1)
-		a.key.nic.SendUnreachable(quote, t.unreachable)
-	}
+	a.key.nic.SendMarked(netip.AddrPortFrom(as, from.Port()), a.key.src, data, k.tos)
 }

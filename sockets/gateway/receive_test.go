@@ -38,12 +38,14 @@ func TestBatchDown(t *testing.T) {
 	l.udp(guestB, dstA, "a")
 	a := l.pair(guestB, dstA).a
 	before := l.nic.Counters()[stack.TxPackets]
+	b.comes(a.s, flood(dstB, 50))
+	eventually(t, "50 unasked", func() bool { return l.g.UDPUnasked.Load() == 50 })
+	l.same("none of them to the program", l.nic.Counters()[stack.TxPackets]-before, 0)
 	b.comes(a.s, flood(dstA, 100))
 	eventually(t, "100 packets to the program", func() bool { return l.nic.Counters()[stack.TxPackets]-before == 100 })
 	l.same("received", l.g.UDPReceived.Load(), 100)
-	b.comes(a.s, flood(dstB, 50))
-	eventually(t, "50 unasked", func() bool { return l.g.UDPUnasked.Load() == 50 })
-	l.same("no more", l.g.UDPReceived.Load(), 100)
+	// Nobody is there: the program's kernel says so, and the port is closed.
+	eventually(t, "refusal", func() bool { return l.g.UDPRefused.Load() == 1 })
 }
 
 // 4096 sources do not have a goroutine each, and end together.

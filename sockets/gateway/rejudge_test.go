@@ -101,7 +101,7 @@ func TestSendAfterChange(t *testing.T) {
 	if err := n.cat.SetSelection(nil); err != nil {
 		t.Fatal(err)
 	}
-	if e := old.a.send(old, [][]byte{[]byte("b")}, nil); e != errClosing {
+	if e := old.a.send(old, [][]byte{[]byte("b")}, usual, nil); e != errClosing {
 		t.Errorf("sent the old way: %v", e)
 	}
 	n.same("sent", b.texts(), "a")

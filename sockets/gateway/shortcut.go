@@ -41,6 +41,7 @@ type shortcut struct {
 type heldDatagram struct {
 	p    *pair // nil: sent
 	data []byte
+	tos  uint8
 }
 
 var _ stack.Batcher = (*Gateway)(nil)
@@ -65,7 +66,7 @@ func (c *shortcut) UDP(d *stack.Datagram) (held bool) {
 		c.now, c.generation = c.g.dgram.now(), c.g.cfg.Session.Generation()
 	}
 	p := c.pair(d.Src, d.Dst)
-	if p == nil || !p.open(c.now, c.generation) || size > maxCopied {
+	if p == nil || !p.open(c.now, c.generation) || size > maxCopied || !p.a.usual(marks{d.TTL, d.TOS, d.Whole}) {
 		c.Flush()
 		c.g.UDP(d)
 		return false
@@ -77,7 +78,7 @@ func (c *shortcut) UDP(d *stack.Datagram) (held bool) {
 	for _, b := range d.Data {
 		c.used += copy(c.arena[c.used:], b)
 	}
-	c.held[c.n] = heldDatagram{p, c.arena[begin:c.used:c.used]}
+	c.held[c.n] = heldDatagram{p, c.arena[begin:c.used:c.used], d.TOS}
 	c.n++
 	return true
 }
@@ -129,7 +130,7 @@ func (c *shortcut) collect(a *association, held []heldDatagram) (n int) {
 		}
 		for j := i; j < len(held); j++ {
 			if held[j].p == p {
-				c.out[n].Data, c.out[n].Addr, c.pairs[n] = held[j].data, p.to, p
+				c.out[n].Data, c.out[n].Addr, c.out[n].TOS, c.pairs[n] = held[j].data, p.to, held[j].tos, p
 				n++
 				held[j].p = nil
 			}
@@ -184,7 +185,7 @@ func (c *shortcut) again(n int) {
 	var one [1][]byte
 	for i, p := range c.pairs[:n] {
 		one[0] = c.out[i].Data
-		c.g.datagram(p.key, one[:], p.quote)
+		c.g.forward(p.key, one[:], marks{usualTTL, c.out[i].TOS, p.a.whole.Load()}, p.quote)
 	}
 }
 
@@ -196,15 +197,12 @@ func sendBatch(path *provider.Path, s *provider.Socket, ds []provider.Datagram) 
 	if path.SendBatch != nil {
 		return path.SendBatch(s, ds)
 	}
-	m := outgoing.Get().(*provider.Msg)
-	defer outgoing.Put(m)
+	o := outgoing.Get().(*parcel)
+	defer o.release()
 	var one [1][]byte
 	for i := range ds {
 		one[0] = ds[i].Data
-		m.Buffers, m.Flags, m.Addr = one[:], 0, ds[i].Addr
-		_, e = path.SendTo(s, m)
-		m.Buffers = nil
-		if e != 0 {
+		if _, e = path.SendTo(s, o.fill(one[:], ds[i].Addr, marks{usualTTL, ds[i].TOS, false})); e != 0 {
 			return i, e
 		}
 	}

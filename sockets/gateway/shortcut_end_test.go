@@ -67,7 +67,7 @@ func TestShortcutKill(t *testing.T) {
 func TestShortcutEnd(t *testing.T) {
 	b := newSeveral()
 	l := newLane(t, b, Config{Limits: Limits{Datagram: 1}}, new(judge))
-	for round, end := range []func(a *association){l.g.dgram.end, func(*association) { l.g.UDP(&stack.Datagram{Src: guestB, Dst: dstA, NIC: l.nic}) }} {
+	for round, end := range []func(a *association){l.g.dgram.end, func(*association) { l.g.UDP(&stack.Datagram{Src: guestB, Dst: dstA, NIC: l.nic, TTL: 64}) }} {
 		b.sent = nil
 		l.udp(guest, dstA, "a", "b", "c")
 		p := l.pair(guest, dstA)
@@ -128,7 +128,7 @@ func TestShortcutError(t *testing.T) {
 		errno wsa.Errno
 		icmp  uint64
 		want  string
-	}{{wsa.ENETUNREACH, 1, "5 0 1"}, {wsa.EACCES, 1, "5 0 1"}, {wsa.ETIMEDOUT, 0, "5 0 1"}, {wsa.EMSGSIZE, 0, "5 1 0"}, {wsa.ENOBUFS, 0, "5 1 0"}} {
+	}{{wsa.ENETUNREACH, 1, "5 0 1"}, {wsa.EACCES, 1, "5 0 1"}, {wsa.ETIMEDOUT, 0, "5 0 1"}, {wsa.EMSGSIZE, 0, "5 0 0"}, {wsa.ENOBUFS, 0, "5 1 0"}} {
 		b, j := newSeveral(), new(judge)
 		l := newLane(t, b, Config{}, j)
 		quote := stack.Quote{}
@@ -150,6 +150,7 @@ func TestShortcutError(t *testing.T) {
 		l.udp(guest, dstA, "f")
 		l.same(c.errno.Name()+": judged anew", j.asked.Load(), asked+1)
 		l.same(c.errno.Name()+": counted", l.counts(), c.want)
+		l.same(c.errno.Name()+": too long", l.g.UDPTooLong.Load() == 1, c.errno == wsa.EMSGSIZE)
 	}
 }
 
@@ -188,7 +189,7 @@ func TestShortcutStorm(t *testing.T) {
 			for i := range 20000 {
 				src := netip.AddrPortFrom(guest.Addr(), uint16(100+r.IntN(5)))
 				dst := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(6))}), 7)
-				c.UDP(&stack.Datagram{Src: src, Dst: dst, NIC: l.nic, Data: [][]byte{{byte(i)}}})
+				c.UDP(&stack.Datagram{Src: src, Dst: dst, NIC: l.nic, TTL: 64, Data: [][]byte{{byte(i)}}})
 				total.Add(1)
 				if r.IntN(30) == 0 {
 					c.Flush()

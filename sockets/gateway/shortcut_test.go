@@ -88,7 +88,7 @@ func TestNoShortcut(t *testing.T) {
 			b := newSeveral()
 			l := newLane(t, b, c.cfg, c.layer)
 			for range 3 {
-				d := &stack.Datagram{Src: guest, Dst: c.to, NIC: l.nic, Data: [][]byte{{1}}}
+				d := &stack.Datagram{Src: guest, Dst: c.to, NIC: l.nic, TTL: 64, Data: [][]byte{{1}}}
 				if l.c.UDP(d) {
 					t.Error("held")
 				}
@@ -176,9 +176,9 @@ func TestShortcutAllocates(t *testing.T) {
 	}
 	l := newLane(t, base.New(base.Config{Driver: basetest.Null{}}), Config{}, new(judge), new(judge), new(judge))
 	ds := []*stack.Datagram{
-		{Src: guest, Dst: dstA, NIC: l.nic, Data: [][]byte{make([]byte, 1400)}},
-		{Src: guest, Dst: dstB, NIC: l.nic, Data: [][]byte{make([]byte, 64)}},
-		{Src: guestB, Dst: dstA, NIC: l.nic, Data: [][]byte{make([]byte, 700), make([]byte, 700)}},
+		{Src: guest, Dst: dstA, NIC: l.nic, TTL: 64, Data: [][]byte{make([]byte, 1400)}},
+		{Src: guest, Dst: dstB, NIC: l.nic, TTL: 64, Data: [][]byte{make([]byte, 64)}},
+		{Src: guestB, Dst: dstA, NIC: l.nic, TTL: 64, Data: [][]byte{make([]byte, 700), make([]byte, 700)}},
 	}
 	round := func() {
 		for range 64 {
@@ -200,7 +200,7 @@ func BenchmarkUp(b *testing.B) {
 	for _, way := range []string{"judged", "short cut"} {
 		b.Run(way, func(b *testing.B) {
 			l := newLane(b, base.New(base.Config{Driver: basetest.Null{}}), Config{}, new(judge), new(judge), new(judge))
-			d := &stack.Datagram{Src: guest, Dst: dstA, NIC: l.nic, Data: [][]byte{make([]byte, 64)}}
+			d := &stack.Datagram{Src: guest, Dst: dstA, NIC: l.nic, TTL: 64, Data: [][]byte{make([]byte, 64)}}
 			b.ReportAllocs()
 			for b.Loop() {
 				if way == "judged" {

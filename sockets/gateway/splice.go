@@ -88,7 +88,7 @@ func (p *splice) run(dst netip.AddrPort) {
 	case e != 0:
 		p.failed(e)
 		p.hangUp(provider.CloseAbort)
-		end(p.f, e)
+		p.g.end(p.f, e)
 	case !p.accept():
 		p.hangUp(provider.CloseAbort)
 	default:
@@ -107,6 +107,7 @@ func (p *splice) accept() bool {
 		return false
 	}
 	p.g.TCPConnected.Add(1)
+	p.g.keepAliveFlow(p.f)
 	p.f.Watch(p.wakeFlow)
 	return true
 }

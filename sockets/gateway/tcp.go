@@ -33,19 +33,31 @@ func (g *Gateway) begin(f *stack.Flow) (*splice, netip.AddrPort) {
 		g.dns.serveTCP(f)
 		return nil, netip.AddrPort{}
 	}
+	if f.TTL() <= 1 && !g.own(f.Destination().Addr()) {
+		g.Expired.Add(1)
+		f.UnreachableFrom(g.ownLike(f.Source().Addr()), stack.TimeExceeded)
+		return nil, netip.AddrPort{}
+	}
 	dst, e := g.target(f.Destination())
 	if e != 0 {
 		g.TCPDenied.Add(1)
 		g.refused(f.Source(), f.Destination(), wsa.SOCK_STREAM, wsa.IPPROTO_TCP, e)
-		end(f, e)
+		g.end(f, e)
+		return nil, dst
+	}
+	if g.full() {
+		g.TCPLimit.Add(1)
+		f.Refuse()
 		return nil, dst
 	}
 	s, e := g.open(f.Source(), dst, f.Destination(), wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
 	if e != 0 {
 		g.TCPFailed.Add(1)
-		end(f, e)
+		g.end(f, e)
 		return nil, dst
 	}
+	g.mark(s, f, dst)
+	g.keepAlive(s)
 	p := newSplice(g, f, s)
 	p.op, p.began = provider.OpConnect, provider.FactsOf(s, provider.AddrFrom(dst))
 	return p, dst
@@ -64,6 +76,38 @@ func (g *Gateway) join(p *splice) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.flows[p] = struct{}{}
+}
+
+// full says that there are as many connections as may be. Those that begin in the
+// same moment may be a few more.
+func (g *Gateway) full() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.flows) >= g.cfg.Limits.Flows
+}
+
+var _ stack.Limiter = (*Gateway)(nil)
+
+// Handshakes implements stack.Limiter.
+func (g *Gateway) Handshakes() (all, perSource int) {
+	return g.cfg.Limits.Handshakes, g.cfg.Limits.HandshakesPerClient
+}
+
+// mark gives the host's side what the SYN says: DSCP, and a TTL that somebody chose.
+// ECN belongs to each of the two connections (RFC 3168, 6.1).
+func (g *Gateway) mark(s *provider.Socket, f *stack.Flow, dst netip.AddrPort) {
+	const dscp = 0xfc
+	c := marks{ttl: f.TTL(), tos: f.TOS() & dscp}.control(provider.AddrFrom(dst))
+	level, tos, ttl := wsa.IPPROTO_IP, wsa.IP_TOS, wsa.IP_TTL
+	if dst.Addr().Is6() {
+		level, tos, ttl = wsa.IPPROTO_IPV6, wsa.IPV6_TCLASS, wsa.IPV6_UNICAST_HOPS
+	}
+	if c.Has&provider.ControlTOS != 0 {
+		setOption(s, level, tos, int(c.TOS))
+	}
+	if c.Has&provider.ControlTTL != 0 {
+		setOption(s, level, ttl, int(c.TTL))
+	}
 }
 
 // leave is the last that a splice does.

@@ -18,13 +18,20 @@ func (g *Gateway) UDP(d *stack.Datagram) {
 		g.dns.serveUDP(d)
 		return
 	}
-	g.datagram(flow, d.Data, d.Quote)
+	switch {
+	case g.broadcast(d.Dst.Addr()):
+		g.UDPBroadcast.Add(1)
+	case d.TTL <= 1 && !g.own(d.Dst.Addr()):
+		g.expired(d.NIC, d.Quote())
+	default:
+		g.forward(flow, d.Data, marks{d.TTL, d.TOS, d.Whole}, d.Quote)
+	}
 }
 
-func (g *Gateway) datagram(flow flowKey, data [][]byte, quote func() stack.Quote) {
-	e := g.carry(flow, data, quote)
+func (g *Gateway) forward(flow flowKey, data [][]byte, k marks, quote func() stack.Quote) {
+	e := g.carry(flow, data, k, quote)
 	if e == errClosing { // it ended in this moment; the next is a new one
-		e = g.carry(flow, data, quote)
+		e = g.carry(flow, data, k, quote)
 	}
 	switch e {
 	case 0:
@@ -40,17 +47,21 @@ func (g *Gateway) datagram(flow flowKey, data [][]byte, quote func() stack.Quote
 // a network would.
 func (g *Gateway) lost(nic *stack.NIC, e wsa.Errno, quote func() stack.Quote) {
 	switch e {
-	case wsa.EWOULDBLOCK, wsa.ENOBUFS, wsa.EMSGSIZE, errClosing:
+	case wsa.EWOULDBLOCK, wsa.ENOBUFS, errClosing:
 		g.UDPFull.Add(1)
+		return
+	case wsa.EMSGSIZE: // complain says so, with the MTU
+		g.UDPTooLong.Add(1)
 		return
 	}
 	g.UDPDenied.Add(1)
 	if t := fateOf(e); !t.silent {
-		nic.SendUnreachable(quote(), t.unreachable)
+		q := quote()
+		nic.SendUnreachableFrom(g.ownAs(q), q, t.unreachable)
 	}
 }
 
-func (g *Gateway) carry(flow flowKey, data [][]byte, quote func() stack.Quote) wsa.Errno {
+func (g *Gateway) carry(flow flowKey, data [][]byte, k marks, quote func() stack.Quote) wsa.Errno {
 	p := g.dgram.known(flow)
 	if p == nil {
 		dst, e := g.target(flow.dst)
@@ -66,5 +77,5 @@ func (g *Gateway) carry(flow flowKey, data [][]byte, quote func() stack.Quote) w
 			return e
 		}
 	}
-	return p.a.send(p, data, quote)
+	return p.a.send(p, data, k, quote)
 }

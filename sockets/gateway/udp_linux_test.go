@@ -30,6 +30,11 @@ type lodge struct {
 
 func newLodge(t *testing.T, c tun.Config, limits gateway.Limits) *lodge {
 	t.Helper()
+	return newLodgeOf(t, c, gateway.Config{Limits: limits})
+}
+
+func newLodgeOf(t *testing.T, c tun.Config, cfg gateway.Config) *lodge {
+	t.Helper()
 	x := &lodge{house: house{netns: tuntest.NetNS(t)}}
 	c.Netns = x.netns
 	dev, err := tun.Open(c)
@@ -42,8 +47,9 @@ func newLodge(t *testing.T, c tun.Config, limits gateway.Limits) *lodge {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	session := socketstest.Start(t, socketstest.Catalog(t, base.New(base.Config{Driver: h}), allowing{}, allowing{}, allowing{}))
-	x.gateway, err = gateway.New(gateway.Config{Session: session, Addrs: doors, HostLoopback: true, Limits: limits})
+	cfg.Session = socketstest.Start(t, socketstest.Catalog(t, base.New(base.Config{Driver: h}), allowing{}, allowing{}, allowing{}))
+	cfg.Addrs, cfg.HostLoopback = doors, true
+	x.gateway, err = gateway.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,13 +39,13 @@ func fateOf(e wsa.Errno) fate {
 }
 
 // end gives a flow that was not accepted its end.
-func end(f *stack.Flow, e wsa.Errno) {
+func (g *Gateway) end(f *stack.Flow, e wsa.Errno) {
 	switch t := fateOf(e); {
 	case t.silent:
 		f.Drop()
 	case t.reset:
 		f.Refuse()
 	default:
-		f.Unreachable(t.unreachable)
+		f.UnreachableFrom(g.ownLike(f.Source().Addr()), t.unreachable)
 	}
 }
