@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
@@ -29,7 +30,7 @@ func client() {
 	}
 	verbs := map[string]func(args []string) error{
 		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape, "hello": sayHello,
-		"query": query, "doh": askHTTPS,
+		"query": query, "doh": askHTTPS, "udperror": udpError, "udpecho": udpEchoOf, "pmtu": pathMTU, "ports": ports,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
 	fmt.Println(outcome(err))
@@ -47,6 +48,7 @@ func outcome(err error) string {
 			syscall.ECONNREFUSED: "ECONNREFUSED", syscall.ECONNRESET: "ECONNRESET", syscall.EHOSTUNREACH: "EHOSTUNREACH",
 			syscall.ENETUNREACH: "ENETUNREACH", syscall.EACCES: "EACCES", syscall.EPIPE: "EPIPE", syscall.EPERM: "EPERM", syscall.ENOTTY: "ENOTTY",
 			syscall.ENOSYS: "ENOSYS", syscall.EAFNOSUPPORT: "EAFNOSUPPORT",
+			syscall.EMSGSIZE: "EMSGSIZE",
 		}
 		if n, ok := names[code]; ok {
 			return n
@@ -144,6 +146,145 @@ func udpEcho(args []string) error {
 		err = fmt.Errorf("echo %q", buf[:n])
 	}
 	return err
+}
+
+// udpError ADDR: what the network says of datagrams to ADDR, of which one is sent
+// each 50 ms.
+func udpError(args []string) error {
+	c, err := net.Dial("udp", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	hearErrors(c.(*net.UDPConn))
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		c.SetDeadline(time.Now().Add(50 * time.Millisecond))
+		_, err = c.Write([]byte("datagram"))
+		if err == nil {
+			_, err = c.Read(make([]byte, 100))
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+	}
+	return err
+}
+
+// hearErrors has every ICMP error told (IP_RECVERR), not only those that Linux
+// holds to be final.
+func hearErrors(c *net.UDPConn) {
+	setOptions(c, [][3]int{{syscall.IPPROTO_IP, syscall.IP_RECVERR, 1}}, [][3]int{{syscall.IPPROTO_IPV6, syscall.IPV6_RECVERR, 1}})
+}
+
+// setOptions sets the options of c's family: level, name, value.
+func setOptions(c *net.UDPConn, v4, v6 [][3]int) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		panic(err)
+	}
+	set := v4
+	if c.LocalAddr().(*net.UDPAddr).IP.To4() == nil {
+		set = v6
+	}
+	raw.Control(func(fd uintptr) {
+		for _, o := range set {
+			if err := syscall.SetsockoptInt(int(fd), o[0], o[1], o[2]); err != nil {
+				panic(fmt.Sprint("setsockopt ", o, ": ", err))
+			}
+		}
+	})
+}
+
+// udpecho ADDR SIZE: a datagram of SIZE bytes and its echo. What is lost because the
+// path is not known yet is sent again.
+func udpEchoOf(args []string) error {
+	size, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	c, err := net.Dial("udp", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	sent, buf := make([]byte, size), make([]byte, 65536)
+	io.ReadFull(new(pattern), sent)
+	for end := time.Now().Add(20 * time.Second); ; {
+		n := 0
+		c.SetDeadline(time.Now().Add(200 * time.Millisecond))
+		_, err := c.Write(sent)
+		if err == nil {
+			n, err = c.Read(buf)
+		}
+		again := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EMSGSIZE) // told of the path
+		switch {
+		case err == nil && !bytes.Equal(buf[:n], sent):
+			return fmt.Errorf("%d other bytes", n)
+		case !again || time.Now().After(end):
+			return err
+		}
+	}
+}
+
+// pmtu ADDR MTU: datagrams of 1400 bytes that may not be fragmented, until the kernel
+// refuses them, which is to be because it has heard of MTU.
+func pathMTU(args []string) error {
+	c, err := net.Dial("udp", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const do = 2 // IP_PMTUDISC_DO
+	setOptions(c.(*net.UDPConn), [][3]int{{syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER, do}}, [][3]int{{syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER, do}})
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if _, err = c.Write(make([]byte, 1400)); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, syscall.EMSGSIZE) {
+		return err
+	}
+	level, name := syscall.IPPROTO_IP, 14 // IP_MTU
+	if c.LocalAddr().(*net.UDPAddr).IP.To4() == nil {
+		level, name = syscall.IPPROTO_IPV6, syscall.IPV6_MTU
+	}
+	mtu := 0
+	raw, _ := c.(*net.UDPConn).SyscallConn()
+	raw.Control(func(fd uintptr) { mtu, err = syscall.GetsockoptInt(int(fd), level, name) })
+	if err == nil && fmt.Sprint(mtu) != args[1] {
+		err = fmt.Errorf("path MTU %d", mtu)
+	}
+	return err
+}
+
+// ports ADDR ADDR: whether two servers, which say whom they see, see one port.
+func ports(args []string) error {
+	c, err := net.ListenPacket("udp", "")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	seen := map[string]bool{}
+	buf := make([]byte, 100)
+	for _, addr := range args {
+		to, err := net.ResolveUDPAddr("udp", addr)
+		if err != nil {
+			return err
+		}
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := c.WriteTo([]byte("whom do you see?"), to); err != nil {
+			return err
+		}
+		n, _, err := c.ReadFrom(buf)
+		if err != nil {
+			return err
+		}
+		seen[string(buf[:n])] = true
+	}
+	if len(seen) != 1 {
+		return fmt.Errorf("%d ports", len(seen))
+	}
+	return nil
 }
 
 // fetch URL N SHA256: N at a time, each on a connection of its own.

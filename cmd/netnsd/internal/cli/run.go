@@ -23,6 +23,7 @@ func newRun() *cobra.Command {
 		cfg       run.Config
 		nets, dns []string
 		ports     []string
+		udp       = udpShared
 		verbose   bool
 	)
 	cmd := &cobra.Command{
@@ -91,13 +92,14 @@ has run.`,
 	f.StringArrayVar(&nets, "net", nil, fmt.Sprintf("`CIDR` of the link, once a family (default %s and %s)", run.Nets[0], run.Nets[1]))
 	f.StringArrayVar(&dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, or off (default: the host's resolv.conf)")
 	f.StringArrayVarP(&ports, "publish", "p", nil, "lead a port of this host inside: `[ADDR:]PORT[:PORT][/udp]`, and more, see above")
+	f.StringVar(&udp, "udp", udp, "`MAPPING` of datagrams: "+udpShared+", one port of this host for each source, or "+udpPerFlow+", one for each source and destination")
 	f.BoolVar(&cfg.Chain.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
 	f.IntSliceVar(&cfg.KeepFDs, "keep-fd", nil, "let the program have the descriptors `N,...`, whatever they are")
 	f.StringArrayVar(&cfg.KeepSockets, "keep-socket", nil, "do not hide the unix socket `PATH` when there are rules")
 	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), parseDNS(&cfg, dns), parsePorts(&cfg, ports), shadowed(cfg.Chain)); err != nil {
+		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), parseDNS(&cfg, dns), parsePorts(&cfg, ports), parseUDP(&cfg, udp), shadowed(cfg.Chain)); err != nil {
 			return usage(err)
 		}
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
@@ -157,6 +159,19 @@ func parsePorts(cfg *run.Config, ports []string) error {
 		cfg.Publish = append(cfg.Publish, s)
 	}
 	return nil
+}
+
+// The mappings of --udp (RFC 4787, 4.1): endpoint-independent, and address and port
+// dependent.
+const udpShared, udpPerFlow = "shared", "per-flow"
+
+func parseUDP(cfg *run.Config, mapping string) error {
+	switch mapping {
+	case udpShared, udpPerFlow:
+		cfg.UDPPerFlow = mapping == udpPerFlow
+		return nil
+	}
+	return fmt.Errorf("--udp %s: there are %s and %s", mapping, udpShared, udpPerFlow)
 }
 
 func parseDNS(cfg *run.Config, servers []string) error {

@@ -50,7 +50,7 @@ func newPlane(cfg Config, n network) (p *plane, err error) {
 		return p, err
 	}
 	gc := gateway.Config{
-		Session: session, Attachment: chain.Attachment, Owners: &p.owners,
+		Session: session, Attachment: chain.Attachment, Owners: &p.owners, UDPPerFlow: cfg.UDPPerFlow,
 		Addrs: slices.Concat(n.gateway, n.dns), Networks: n.program, HostLoopback: cfg.Chain.HostLoopback, Log: cfg.Log,
 	}
 	if !cfg.NoDNS {

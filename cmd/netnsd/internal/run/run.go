@@ -54,6 +54,8 @@ type Config struct {
 	NoDNS bool
 	// Publish are ports of this host that lead to the program.
 	Publish []publish.Spec
+	// UDPPerFlow gives each flow of datagrams a port of its own: gateway.Config has it.
+	UDPPerFlow bool
 	// KeepFDs are descriptors that the program gets besides 0, 1 and 2, or those of
 	// them that it gets although they are sockets. KeepSockets are paths of unix
 	// sockets that it sees although there are rules.
