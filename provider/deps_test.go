@@ -19,7 +19,7 @@ var floors = map[string]int{
 	"provider/wsa": 0, "stack": 0, "tun": 0,
 	"provider": 1, "provider/base": 2, "provider/kit": 2,
 	"provider/netstack": 3, "provider/host": 3, "provider/layer": 3,
-	"sockets": 4, "sockets/gateway": 5,
+	"sockets": 4, "sockets/gateway": 5, "sockets/gateway/dns": 0,
 	"cmd/netnsd": 9, "bench": 9,
 }
 

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -39,6 +40,14 @@ type Facts struct {
 	Remote         Addr    // destination, or the peer of OpAccept
 	Names          []string
 	Late           Learned
+	Lookup         *Lookup // of a lookup that was answered, for witnesses; nil else
+}
+
+// A Lookup is what became of a query to the name service.
+type Lookup struct {
+	Type    string       // of the records asked for, as dig(1) has it: AAAA, TYPE65281
+	RCode   string       // NOERROR, NXDOMAIN
+	Answers []netip.Addr // some of them
 }
 
 // Action is what a verdict says.
@@ -176,7 +185,8 @@ func (d *deciding) failed(v *Verdict) {
 }
 
 // A Witness is a layer that wants to be told of decisions that were made
-// without a socket: a lookup at the gateway's name service. It must not block.
+// without a socket: a lookup at the gateway's name service, once it is answered. It
+// must not block.
 type Witness interface {
 	Witness(Facts, Op, Verdict)
 }

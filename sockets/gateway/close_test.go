@@ -16,6 +16,7 @@ import (
 	"github.com/netnsd/netnsd/provider/netstack"
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/sockets/gateway"
+	"github.com/netnsd/netnsd/sockets/gateway/dns"
 	"github.com/netnsd/netnsd/sockets/socketstest"
 	"github.com/netnsd/netnsd/stack/stacktest"
 )
@@ -88,10 +89,18 @@ func TestCloseDuringQuery(t *testing.T) {
 	for _, first := range []string{"stack", "gateway"} {
 		t.Run(first, func(t *testing.T) {
 			up, asked := silentDNS(t)
+			tcp, err := dns.ParseUpstream("tcp://" + up.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			names, err := dns.New(dns.Config{Upstreams: []dns.Upstream{tcp, tcp}})
+			if err != nil {
+				t.Fatal(err)
+			}
 			n := basetest.NewNetwork(basetest.NetworkConfig{})
 			g, err := gateway.New(gateway.Config{
 				Session: socketstest.Start(t, socketstest.Catalog(t, base.New(base.Config{Driver: n}))),
-				DNS:     gateway.DNS{Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.3")}, Upstreams: []netip.AddrPort{up, up}},
+				DNS:     gateway.DNS{Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.3")}, Resolver: names},
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/sockets"
+	"github.com/netnsd/netnsd/sockets/gateway/dns"
 )
 
 // Config is what a Gateway is made of.
@@ -42,8 +43,13 @@ type Config struct {
 
 // DNS configures the name service of a gateway.
 type DNS struct {
-	Addrs     []netip.Addr     // where the program asks, port 53
-	Upstreams []netip.AddrPort // asked in this order
+	Addrs []netip.Addr // where the program asks, port 53
+	// Resolver answers what the chain allows. It is this attachment's alone, as its
+	// cache would tell one what another has asked for, and closed with the gateway,
+	// also if New fails.
+	Resolver *dns.Resolver
+	// Upstreams are asked in this order if there is no Resolver.
+	Upstreams []netip.AddrPort
 }
 
 // Limits bound what one attachment can make us hold. Zero, or less, is the default.

@@ -14,29 +14,34 @@ import (
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/sockets/gateway/dns"
 	"github.com/netnsd/netnsd/stack"
 )
 
-// How long one upstream may take, and how often all are asked: what the
-// program's own resolver does by default (resolv.conf(5): timeout 5, attempts
-// 2), less, so that ours gives up first and says SERVFAIL.
-const (
-	upstreamTimeout = 2 * time.Second
-	upstreamRounds  = 2
-	tcpQueryIdle    = 10 * time.Second
-	maxUDPAnswer    = 65535
-)
+const tcpQueryIdle = 10 * time.Second
 
-// resolver is the name service: it decides, forwards, and remembers names.
+// resolver is the name service towards the program: it decides, has others
+// answer, and remembers names.
 type resolver struct {
 	g       *Gateway
+	names   *dns.Resolver
 	busy    chan struct{} // one place per query in flight
 	streams chan struct{} // one per connection
 }
 
-func newResolver(g *Gateway) *resolver {
+func newResolver(g *Gateway) (*resolver, error) {
 	n := g.cfg.Limits.Queries
-	return &resolver{g: g, busy: make(chan struct{}, n), streams: make(chan struct{}, n)}
+	r := &resolver{g: g, names: g.cfg.DNS.Resolver, busy: make(chan struct{}, n), streams: make(chan struct{}, n)}
+	if r.names != nil {
+		return r, nil
+	}
+	c := dns.Config{Log: g.log}
+	for _, a := range g.cfg.DNS.Upstreams {
+		c.Upstreams = append(c.Upstreams, dns.At(a))
+	}
+	var err error
+	r.names, err = dns.New(c)
+	return r, err
 }
 
 // serveUDP takes a place and answers on a goroutine; it does not wait.
@@ -112,32 +117,44 @@ func (r *resolver) serveTCP(f *stack.Flow) {
 
 // answer is the answer to one query, nil for what deserves none.
 func (r *resolver) answer(ctx context.Context, query []byte, network string, src, dst netip.AddrPort) []byte {
-	q, code := parse(query)
+	q, code := dns.ParseQuery(query)
 	if q == nil {
 		r.g.DNSMalformed.Add(1)
 		return nil
 	}
 	if code != dnsmessage.RCodeSuccess {
 		r.g.DNSRefused.Add(1)
-		return q.failure(code)
+		return q.Failure(code)
 	}
 	r.g.DNSQueries.Add(1)
-	name := canonical(q.question.Name)
-	l := r.decide(name, network, src, dst)
-	if l.verdict.Denied() {
-		r.g.DNSDenied.Add(1)
-		return q.failure(dnsmessage.RCodeNameError)
-	}
-	answer := r.forward(ctx, q, network)
+	l := r.decide(q.Name, network, src, dst)
+	answer, code := r.resolve(ctx, q, l)
 	if answer == nil {
-		r.g.DNSFailed.Add(1)
-		return q.failure(dnsmessage.RCodeServerFailure)
+		l.witness(q, nil, q.Failure(code))
+		return q.Failure(code)
 	}
-	r.learn(answer, name)
-	if found(answer) {
+	r.learn(answer, q.Name)
+	if dns.Found(answer) {
 		l.chain.Answered(l.facts)
 	}
-	return answer
+	reply := q.Reply(answer, network == "udp")
+	l.witness(q, answer, reply)
+	return reply
+}
+
+// resolve has an allowed query answered; nil: with a code alone.
+func (r *resolver) resolve(ctx context.Context, q *dns.Query, l lookup) ([]byte, dnsmessage.RCode) {
+	if l.verdict.Denied() {
+		r.g.DNSDenied.Add(1)
+		return nil, dnsmessage.RCodeNameError
+	}
+	answer, err := r.names.Resolve(ctx, q)
+	if err != nil {
+		r.g.log.Debug("no answer", "name", q.Name, "err", err)
+		r.g.DNSFailed.Add(1)
+		return nil, dnsmessage.RCodeServerFailure
+	}
+	return answer, dnsmessage.RCodeSuccess
 }
 
 // lookup is what was decided on a name, and by whom.
@@ -160,28 +177,26 @@ func (r *resolver) decide(name, network string, src, dst netip.AddrPort) lookup 
 	}
 	f := provider.Facts{Origin: o, Names: []string{name}}
 	v := c.Decide(f, provider.OpLookup)
-	c.Witness(f, provider.OpLookup, v)
 	return lookup{c, f, v}
 }
 
-// forward asks the upstreams in turn. Our own sockets are system: they enter no chain.
-func (r *resolver) forward(ctx context.Context, q *dnsQuery, network string) []byte {
-	for range upstreamRounds {
-		for _, up := range r.g.cfg.DNS.Upstreams {
-			once, cancel := context.WithTimeout(ctx, upstreamTimeout)
-			answer, err := exchange(once, network, up, q)
-			cancel()
-			if err == nil {
-				return answer
-			}
-			r.g.log.Debug("no answer", "upstream", up, "name", q.question.Name, "err", err)
-			if ctx.Err() != nil {
-				return nil
-			}
+// witness tells the chain's witnesses what became of a query, once it is known.
+func (l lookup) witness(q *dns.Query, answer, reply []byte) {
+	if l.chain == nil {
+		return
+	}
+	f := l.facts
+	f.Lookup = &provider.Lookup{Type: dns.TypeName(q.Type), RCode: dns.RCodeName(reply)}
+	for ip := range dns.Addresses(answer, q.Name) {
+		if f.Lookup.Answers = append(f.Lookup.Answers, ip); len(f.Lookup.Answers) == maxWitnessed {
+			break
 		}
 	}
-	return nil
+	l.chain.Witness(f, provider.OpLookup, l.verdict)
 }
+
+// maxWitnessed bounds what a line of audit says of an answer.
+const maxWitnessed = 16
 
 // learn keeps the name that was asked for, for the addresses that the answer
 // gives for it, be it over CNAMEs. It does not keep the names that these lead
@@ -189,7 +204,7 @@ func (r *resolver) forward(ctx context.Context, q *dnsQuery, network string) []b
 // somebody a rule allows. Addresses of the host's own are not learnt either: a
 // name that its owner points at the host's loopback is no reason to open that.
 func (r *resolver) learn(answer []byte, name string) {
-	for ip, ttl := range addresses(answer, name) {
+	for ip, ttl := range dns.Addresses(answer, name) {
 		if ip.IsLinkLocalUnicast() || closed(ip) || closed(embedded(ip)) || slices.Contains(r.g.cfg.Addrs, ip) {
 			continue
 		}

@@ -109,12 +109,15 @@
 // # DNS
 //
 // At the DNS addresses, port 53, UDP and TCP: queries are put to the chain's
-// deciding layers as OpLookup, forwarded to the upstreams by sockets of our
-// own, which no chain sees, and the answers' names are kept for this attachment
-// while they live, so that a rule on a name holds for the connect that follows.
-// A query is packed anew of what was looked at: one question, EDNS, nothing
-// else. The chain asked is that of a stream without a destination, so a selection
-// by destination does not choose who judges a lookup.
+// deciding layers as OpLookup, answered by package dns, and the answers' names are
+// kept for this attachment while they live, so that a rule on a name holds for the
+// connect that follows. Where package dns asks it does so by sockets of the host,
+// which no chain sees: a resolver on the host's loopback is asked like any other,
+// although that loopback is closed to the program. The chain asked is that of a
+// stream without a destination, so a selection by destination does not choose who
+// judges a lookup. Its witnesses are told when the answer is known. A query holds no
+// flow: it is over with its answer; one to another server's port 53 is a flow of
+// datagrams, short after an answer (Limits.IdleDNS).
 //
 // # When rules change
 //

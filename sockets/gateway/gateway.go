@@ -10,6 +10,7 @@ import (
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/sockets/gateway/dns"
 	"github.com/netnsd/netnsd/stack"
 )
 
@@ -41,6 +42,9 @@ var _ stack.FlowHandler = (*Gateway)(nil)
 // New makes a gateway; hand it to stack.NICConfig.Forward.
 func New(cfg Config) (*Gateway, error) {
 	if cfg.Session == nil {
+		if cfg.DNS.Resolver != nil {
+			cfg.DNS.Resolver.Close()
+		}
 		return nil, errNoSession
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
@@ -49,12 +53,15 @@ func New(cfg Config) (*Gateway, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{cfg: cfg, log: cfg.Log.With("attachment", cfg.Attachment), names: newNames(cfg.Limits.Names)}
+	var err error
+	if g.dns, err = newResolver(g); err != nil {
+		return nil, err
+	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.flows = make(map[*splice]struct{})
 	g.everybody = broadcasts(cfg.Networks)
 	g.loops = newLoops()
 	g.dgram = newAssociations(g)
-	g.dns = newResolver(g)
 	return g, nil
 }
 
@@ -76,6 +83,7 @@ func (g *Gateway) Close() error {
 	}
 	g.mu.Unlock()
 	g.running.Wait()
+	g.dns.names.Close()
 	g.loops.close()
 	return nil
 }
@@ -83,6 +91,9 @@ func (g *Gateway) Close() error {
 // Drain has the flows that there are go on, and no other begin: their packets are
 // dropped, so that a program tries again until it reaches whoever comes after us.
 func (g *Gateway) Drain() { g.drained.Store(true) }
+
+// Resolver is what answers the name service's queries; its counters may be read.
+func (g *Gateway) Resolver() *dns.Resolver { return g.dns.names }
 
 func unmapped(addrs []netip.Addr) []netip.Addr {
 	plain := make([]netip.Addr, len(addrs))

@@ -90,6 +90,9 @@ func (l *Layer) Witness(f provider.Facts, op provider.Op, v provider.Verdict) {
 	case provider.OpListen:
 		r.Src = f.Local.String()
 	}
+	if l := f.Lookup; l != nil {
+		r.Query, r.RCode, r.Answers = l.Type, l.RCode, l.Answers
+	}
 	if v.Denied() {
 		r.Error = v.Errno.Name()
 	}

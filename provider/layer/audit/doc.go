@@ -22,7 +22,9 @@
 //	send      a datagram socket sent to a destination for the first time, or
 //	          under another verdict than before
 //	close     the socket was closed, with the totals of its life
-//	lookup …  a decision that no socket stands for; see Layer.Witness
+//	lookup    a query to the name service was answered: query is the type of the
+//	          records, answers are addresses; refused by a rule, it has an error
+//	…         another decision that no socket stands for; see Layer.Witness
 //	dropped   lines are missing here, so many
 //
 // A connection attempt that goes on in the background has no outcome when its

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/netnsd/netnsd/provider"
@@ -33,6 +34,10 @@ type Record struct {
 	ALPN     string   `json:"alpn,omitempty"`
 	ECH      bool     `json:"ech,omitempty"`   // the hello has an encrypted one in it
 	Plain    bool     `json:"plain,omitempty"` // the stream began with something else
+
+	Query   string       `json:"query,omitempty"`   // of lookup: the type of the records asked for
+	RCode   string       `json:"rcode,omitempty"`   // of lookup: NOERROR, NXDOMAIN
+	Answers []netip.Addr `json:"answers,omitempty"` // of lookup: addresses found, the first 16
 
 	Verdict *Verdict `json:"verdict,omitempty"` // the last one on the socket
 	Error   string   `json:"error,omitempty"`   // a code's name, such as WSAECONNREFUSED

@@ -20,11 +20,11 @@ const exitOurs = run.ExitOurs
 
 func newRun() *cobra.Command {
 	var (
-		cfg       run.Config
-		nets, dns []string
-		ports     []string
-		udp       = udpShared
-		verbose   bool
+		cfg         run.Config
+		nets, ports []string
+		names       nameFlags
+		udp         = udpShared
+		verbose     bool
 	)
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- COMMAND [ARG...]",
@@ -63,6 +63,14 @@ Inside, the program is host 100 of --net; host 2 stands for this host, host 3 is
 the name service. When the program has ended its network ends, also for what it
 has left running. If netnsd is killed the program is killed.
 
+The name service asks the servers of the host's resolv.conf, which is read again
+when it changes, or those of --dns: ADDR[:PORT] or udp://ADDR (UDP, and TCP for what
+is larger), tcp://ADDR, tls://ADDR#NAME or tls://NAME (port 853), https://NAME/PATH or
+https://ADDR/PATH#NAME, where NAME is the one in the certificate, and system for those
+of the host. They are asked by the host's own sockets, so one on the host's loopback
+may be named. A name of --host or of the host's /etc/hosts is asked of nobody. Rules
+judge every lookup first.
+
 Exit status: the program's; 128+n if signal n ended it; 127 if there is no such
 program, 126 if it cannot be executed, 125 if netnsd failed, and then nothing
 has run.`,
@@ -70,6 +78,8 @@ has run.`,
   netnsd run --allow '*.example.com:443' --audit audit.jsonl -- ./agent
   netnsd run --learn agent.yaml -- ./agent
   netnsd run --policy agent.yaml -- ./agent
+  netnsd run --dns tls://192.0.2.53#dns.example --dns-zone corp.example=10.0.0.53 -- ./agent
+  netnsd run --host db.example=192.0.2.7 --search example -- psql -h db
   netnsd run --deny private --deny metadata -- bash
   netnsd run -p 127.0.0.1:8080:80 -- ./server`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -90,7 +100,7 @@ has run.`,
 	f.StringVar(&cfg.Learn, "learn", "", "when the program has ended, replace `FILE` by the least policy that lets it reach the same")
 	f.IntVar(&cfg.MTU, "mtu", run.DefaultMTU, "MTU of the link in `BYTES`")
 	f.StringArrayVar(&nets, "net", nil, fmt.Sprintf("`CIDR` of the link, once a family (default %s and %s)", run.Nets[0], run.Nets[1]))
-	f.StringArrayVar(&dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, or off (default: the host's resolv.conf)")
+	dnsFlags(f, &names)
 	f.StringArrayVarP(&ports, "publish", "p", nil, "lead a port of this host inside: `[ADDR:]PORT[:PORT][/udp]`, and more, see above")
 	f.StringVar(&udp, "udp", udp, "`MAPPING` of datagrams: "+udpShared+", one port of this host for each source, or "+udpPerFlow+", one for each source and destination")
 	f.BoolVar(&cfg.Chain.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
@@ -99,7 +109,7 @@ has run.`,
 	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), parseDNS(&cfg, dns), parsePorts(&cfg, ports), parseUDP(&cfg, udp), shadowed(cfg.Chain)); err != nil {
+		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), names.parse(&cfg), parsePorts(&cfg, ports), parseUDP(&cfg, udp), shadowed(cfg.Chain)); err != nil {
 			return usage(err)
 		}
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
@@ -172,22 +182,4 @@ func parseUDP(cfg *run.Config, mapping string) error {
 		return nil
 	}
 	return fmt.Errorf("--udp %s: there are %s and %s", mapping, udpShared, udpPerFlow)
-}
-
-func parseDNS(cfg *run.Config, servers []string) error {
-	for _, s := range servers {
-		if s == "off" {
-			cfg.NoDNS = true
-			continue
-		}
-		server, err := run.ParseServer(s)
-		if err != nil {
-			return err
-		}
-		cfg.DNS = append(cfg.DNS, server)
-	}
-	if cfg.NoDNS && len(cfg.DNS) > 0 {
-		return errors.New("--dns off and --dns ADDR exclude each other")
-	}
-	return nil
 }

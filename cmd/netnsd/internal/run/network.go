@@ -78,9 +78,9 @@ func host(a netip.Addr, i byte) netip.Addr {
 }
 
 // resolvConf is what the program finds in /etc/resolv.conf: our name service
-// and the host's search list and options. Without a name service no server is
+// and keep, a search list and options. Without a name service no server is
 // named, and the C library asks 127.0.0.1 inside, where nobody answers.
-func (n *network) resolvConf(upstream hostResolver, off bool) string {
+func (n *network) resolvConf(keep []string, off bool) string {
 	var b strings.Builder
 	b.WriteString("# netnsd\n")
 	if off {
@@ -88,7 +88,7 @@ func (n *network) resolvConf(upstream hostResolver, off bool) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "nameserver %s\n", n.dns[0])
-	for _, line := range upstream.keep {
+	for _, line := range keep {
 		b.WriteString(line + "\n")
 	}
 	return b.String()

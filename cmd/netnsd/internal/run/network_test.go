@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,35 +49,52 @@ func TestLayout(t *testing.T) {
 
 func TestReadResolver(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "resolv.conf")
-	for _, c := range []struct{ content, want string }{
-		{"nameserver 192.0.2.1\nnameserver 2001:db8::1\nsearch a.test  b.test\noptions ndots:2\n",
-			"[192.0.2.1:53 [2001:db8::1]:53] [search a.test b.test options ndots:2]"},
-		{"# nameserver 192.0.2.1\n;nameserver 192.0.2.2\nnameserver\nnameserver nonsense\n", "[127.0.0.1:53] []"},
-		{"nameserver fe80::1%lo", "[[fe80::1%lo]:53] []"},
-		{"", "[127.0.0.1:53] []"},
-	} {
-		if err := os.WriteFile(file, []byte(c.content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r, err := readResolver(file)
-		if got := fmt.Sprint(r.servers, r.keep); err != nil || got != c.want {
-			t.Errorf("%q: %s, %v; want %s", c.content, got, err, c.want)
-		}
+	if err := os.WriteFile(file, []byte("nameserver 192.0.2.1\nsearch a.test  b.test\noptions ndots:2\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if r, err := readResolver("/nonexistent"); err != nil || len(r.servers) != 1 {
+	r, err := readResolver(file)
+	if got := fmt.Sprint(r.Servers, r.Keep); err != nil || got != "[192.0.2.1:53] [search a.test b.test options ndots:2]" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if r, err := readResolver("/nonexistent"); err != nil || len(r.Servers) != 0 {
 		t.Errorf("no file: %v, %v", r, err)
+	}
+	if _, err := readResolver(t.TempDir()); err == nil {
+		t.Error("a folder was read")
 	}
 }
 
-func FuzzParseServer(f *testing.F) {
-	for _, s := range []string{"192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53", "[2001:db8::1]", "off", ""} {
-		f.Add(s)
+func TestSearching(t *testing.T) {
+	keep := []string{"search a.test b.test", "domain c.test", "options ndots:2"}
+	if got := searching(keep, nil); !slices.Equal(got, keep) {
+		t.Errorf("none given: %q", got)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if a, err := ParseServer(s); err == nil {
-			if b, err := ParseServer(a.String()); err != nil || a != b {
-				t.Errorf("%q is %v, again %v, %v", s, a, b, err)
-			}
+	if got := searching(keep, []string{"x.test", "y.test"}); !slices.Equal(got, []string{"options ndots:2", "search x.test y.test"}) {
+		t.Errorf("given: %q", got)
+	}
+}
+
+// Where IPv6 leads nowhere no name has an IPv6 address.
+func TestNowhere(t *testing.T) {
+	zero := strings.Repeat("0", 32)
+	line := func(dest, bits, flags, dev string) string {
+		return dest + " " + bits + " " + zero + " 00 " + zero + " 00000100 00000001 00000000 " + flags + " " + dev + "\n"
+	}
+	local := line(zero, "00", "00200200", "lo") + line(zero[:31]+"1", "80", "80200001", "lo") +
+		line("fe800000000000000000000000000000", "40", "00000001", "eth0") + line("ff000000000000000000000000000000", "08", "00000001", "eth0")
+	for name, c := range map[string]struct {
+		table string
+		want  bool
+	}{
+		"no IPv6 in the kernel": {"", true},
+		"link-local alone":      {local, true},
+		"a default route":       {local + line(zero, "00", "00000003", "eth0"), false},
+		"unreachable default":   {local + line(zero, "00", "00200200", "eth0"), true},
+		"a network of its own":  {local + line("fd000000000000000000000000000000", "40", "00000001", "eth0"), false},
+		"an address on lo":      {local + line("20010db8007700000000000000000001", "80", "80200001", "lo"), false},
+	} {
+		if got := nowhere(c.table); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
-	})
+	}
 }

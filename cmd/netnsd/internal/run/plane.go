@@ -17,6 +17,7 @@ import (
 	dataplane "github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
 	"github.com/netnsd/netnsd/sockets/gateway"
+	"github.com/netnsd/netnsd/sockets/gateway/dns"
 	"github.com/netnsd/netnsd/sockets/gateway/owner"
 	"github.com/netnsd/netnsd/stack"
 )
@@ -54,7 +55,11 @@ func newPlane(cfg Config, n network) (p *plane, err error) {
 		Addrs: slices.Concat(n.gateway, n.dns), Networks: n.program, HostLoopback: cfg.Chain.HostLoopback, Log: cfg.Log,
 	}
 	if !cfg.NoDNS {
-		gc.DNS = gateway.DNS{Addrs: n.dns, Upstreams: cfg.DNS}
+		names, err := dns.New(cfg.DNS)
+		if err != nil {
+			return p, errors.Join(err, session.Close())
+		}
+		gc.DNS = gateway.DNS{Addrs: n.dns, Resolver: names}
 	}
 	p.Plane, err = dataplane.New(gc)
 	return p, err

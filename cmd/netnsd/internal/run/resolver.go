@@ -3,68 +3,102 @@
 package run
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+	"sync"
+	"time"
+
+	"github.com/netnsd/netnsd/sockets/gateway/dns"
 )
 
-// hostResolver is what the host's resolv.conf(5) says.
-type hostResolver struct {
-	servers []netip.AddrPort
-	keep    []string // the lines search, domain and options
-}
-
-// readResolver reads the file; one that does not exist means the C library's
-// default, a server on the host itself.
-func readResolver(file string) (hostResolver, error) {
-	var r hostResolver
-	f, err := os.Open(file)
+// readResolver reads the host's resolv.conf(5); one that does not exist says
+// nothing.
+func readResolver(file string) (dns.ResolvConf, error) {
+	b, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return r, err
+		return dns.ResolvConf{}, err
 	}
-	if err == nil {
-		defer f.Close()
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			r.line(lines.Text())
-		}
-		if err := lines.Err(); err != nil {
-			return r, err
-		}
-	}
-	if len(r.servers) == 0 {
-		r.servers = []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 53)}
-	}
-	return r, nil
+	return dns.ParseResolvConf(string(b)), nil
 }
 
-func (r *hostResolver) line(s string) {
-	words := strings.Fields(s)
-	if len(words) < 2 {
-		return
+// names completes what the name service knows with what the host knows.
+func (cfg *Config) names() {
+	c := &cfg.DNS
+	if len(c.Upstreams) == 0 {
+		c.Upstreams = []dns.Upstream{dns.System}
 	}
-	switch words[0] {
-	case "nameserver":
-		// One that cannot be parsed is skipped, as the C library does.
-		if a, err := netip.ParseAddr(words[1]); err == nil {
-			r.servers = append(r.servers, netip.AddrPortFrom(a, 53))
+	if c.HostsFile == "" {
+		c.HostsFile = "/etc/hosts"
+	}
+	if c.NoIPv6 == nil {
+		c.NoIPv6 = new(routes).noIPv6
+	}
+	if c.Log == nil {
+		c.Log = cfg.Log
+	}
+}
+
+// searching replaces the search list in lines of a resolv.conf if there is another.
+func searching(keep, domains []string) []string {
+	if len(domains) == 0 {
+		return keep
+	}
+	keep = slices.DeleteFunc(slices.Clone(keep), func(line string) bool { return !strings.HasPrefix(line, "options ") })
+	return append(keep, "search "+strings.Join(domains, " "))
+}
+
+// routes looks, at most once in five seconds, whether the host has a way to the
+// IPv6 internet. It may come and go with a VPN.
+type routes struct {
+	mu     sync.Mutex
+	looked time.Time
+	none   bool
+}
+
+func (r *routes) noIPv6() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.looked.IsZero() || time.Since(r.looked) > 5*time.Second {
+		b, err := os.ReadFile("/proc/net/ipv6_route")
+		r.none = (err == nil || errors.Is(err, fs.ErrNotExist)) && nowhere(string(b))
+		r.looked = time.Now()
+	}
+	return r.none
+}
+
+// nowhere reports that a /proc/net/ipv6_route leads to no address that DNS would
+// give: nothing but loopback, link-local and multicast. A network of unique local
+// addresses is somewhere, also without a default route.
+func nowhere(table string) bool {
+	const reject = "0200"
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) != 10 || f[9] == "lo" && f[1] != "80" || strings.HasSuffix(f[8], reject) {
+			continue
 		}
-	case "search", "domain", "options":
-		r.keep = append(r.keep, strings.Join(words, " "))
+		link := f[0] >= "fe8" && f[0] < "fec"
+		if !link && !strings.HasPrefix(f[0], "ff") && f[0] != strings.Repeat("0", 31)+"1" {
+			return false
+		}
 	}
+	return true
 }
 
 // SystemDNS are the servers of this host's resolv.conf.
 func SystemDNS() ([]netip.AddrPort, error) {
 	host, err := readResolver("/etc/resolv.conf")
-	return host.servers, err
+	if len(host.Servers) == 0 {
+		host.Servers = []netip.AddrPort{dns.Default}
+	}
+	return host.Servers, err
 }
 
-// ParseServer reads the ADDR[:PORT] of --dns.
+// ParseServer reads the ADDR[:PORT] of a server that a daemon asks.
 func ParseServer(s string) (netip.AddrPort, error) {
 	bare := s
 	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {

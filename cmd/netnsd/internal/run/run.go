@@ -22,6 +22,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/sockets/gateway"
+	"github.com/netnsd/netnsd/sockets/gateway/dns"
 )
 
 // Exit statuses of env(1) and of shells.
@@ -48,10 +49,13 @@ type Config struct {
 	Nets []netip.Prefix
 	// MTU of the link in bytes. Default 1500.
 	MTU int
-	// DNS are the servers that the name service asks. Default: those of the host's
-	// /etc/resolv.conf. NoDNS gives the program no name service.
-	DNS   []netip.AddrPort
-	NoDNS bool
+	// DNS says whom the name service asks, and which names it knows itself. Default:
+	// the servers of the host's /etc/resolv.conf, and its /etc/hosts. Search are the
+	// domains that the program's resolver tries; default: the host's. NoDNS gives the
+	// program no name service.
+	DNS    dns.Config
+	Search []string
+	NoDNS  bool
 	// Publish are ports of this host that lead to the program.
 	Publish []publish.Spec
 	// UDPPerFlow gives each flow of datagrams a port of its own: gateway.Config has it.
@@ -131,13 +135,11 @@ func prepare(cfg *Config) (n network, resolvConf string, err error) {
 		return n, "", err
 	}
 	host, err := readResolver("/etc/resolv.conf")
-	if err != nil && !cfg.NoDNS && len(cfg.DNS) == 0 {
+	if err != nil && !cfg.NoDNS && len(cfg.DNS.Upstreams) == 0 {
 		return n, "", fmt.Errorf("%w: name the server with --dns ADDR", err)
 	}
-	if len(cfg.DNS) == 0 {
-		cfg.DNS = host.servers
-	}
-	return n, n.resolvConf(host, cfg.NoDNS), nil
+	cfg.names()
+	return n, n.resolvConf(searching(host.Keep, cfg.Search), cfg.NoDNS), nil
 }
 
 // run starts the program on the plane and waits for its end.
