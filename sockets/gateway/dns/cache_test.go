@@ -290,3 +290,25 @@ func TestParseUpstream(t *testing.T) {
 		}
 	}
 }
+
+func TestParseResolvConf(t *testing.T) {
+	for _, c := range []struct{ content, want string }{
+		{"nameserver 192.0.2.1\nnameserver 2001:db8::1\nsearch a.test  b.test\noptions ndots:2\n",
+			"[192.0.2.1:53 [2001:db8::1]:53] [search a.test b.test options ndots:2]"},
+		{"# nameserver 192.0.2.1\n;nameserver 192.0.2.2\nnameserver\nnameserver nonsense\n", "[] []"},
+		{"nameserver fe80::1%lo", "[[fe80::1%lo]:53] []"},
+		{"", "[] []"},
+	} {
+		r := ParseResolvConf(c.content)
+		if got := fmt.Sprint(r.Servers, r.Keep); got != c.want {
+			t.Errorf("%q: %s; want %s", c.content, got, c.want)
+		}
+	}
+}
+
+// Unicode has letters that fold to ASCII ones; DNS has not.
+func TestNamesFoldASCIIOnly(t *testing.T) {
+	if got := canonical(dnsmessage.MustNewName("\u212Aernel.Org.")); got != "\u212Aernel.org" {
+		t.Errorf("canonical: %q", got)
+	}
+}
