@@ -68,7 +68,7 @@ func TestOwnersAreAskedByLayersAlone(t *testing.T) {
 		all := &owners{uid: c.uid}
 		g, _ := over(t, new(providertest.Base), Config{Owners: all, Addrs: []netip.Addr{door.Addr()}, HostLoopback: true}, c.layers...)
 		for _, dst := range []netip.AddrPort{door, dstA, dstB} { // one socket serves them all
-			if e := g.carry(flow(program, dst), [][]byte{{1}}, noQuote); e != c.want {
+			if e := g.carry(flow(program, dst), [][]byte{{1}}, marks{ttl: usualTTL}, noQuote); e != c.want {
 				t.Errorf("%s, to %v: %v", c.name, dst, e)
 			}
 		}
