@@ -7,6 +7,7 @@
 //	main ── cli ──┬─ run ─────┬─ chain     the layers, and the order they stand in
 //	              │           ├─ opener    namespaces, device, becoming the program
 //	              │           ├─ publish   ports of this host that lead inside
+//	              │           ├─ confine   what netnsd itself has left then
 //	              │           └─ doctor    what keeps run from working
 //	              ├─ explain ── chain
 //	              ├─ replay     what policies say of an audit file
@@ -65,10 +66,27 @@
 // Without rules (no --allow, --deny, --policy) the network is still its own, but what
 // is said above to need rules is not done: such a run watches, it does not confine.
 //
-// Against the network: what comes from outside is parsed by gVisor and by us in Go,
-// in the process of netnsd, which runs as the user. Against the user who runs
-// netnsd there is nothing to hold.
+// Against the network: what comes from outside, and what the program sends, is parsed
+// by gVisor and by us in Go, in the process of netnsd, which runs as the user. Before
+// the program runs that process gives up what it needs no more, also when root runs it,
+// in case that somebody gets hold of it:
 //
-// testdata/script/run/escape.txtar tries what is new here; inside.txtar, and the tests
-// TestWaysOut, TestKilled and those of internal/opener the rest.
+//	capabilities and ways to get any      none, but for CAP_NET_RAW where net.ipv4.ping_group_range bars ping
+//	                                      sockets, CAP_NET_BIND_SERVICE where ports are published, and with
+//	                                      --learn those by which root replaces the file
+//	files                                 Landlock: /etc and a few more are read, none is written; with --learn
+//	                                      files come and go in its folder. As root that is /etc/shadow, too
+//	programs, namespaces, mounts, traces, a seccomp filter (EPERM), also packet and vsock sockets
+//	modules, keys, io_uring, other uids
+//	the program, as the same user         not traceable: there are no core dumps, nor a debugger without
+//	                                      CAP_SYS_PTRACE
+//
+// What it keeps is its purpose: sockets of the internet, in the host's network, and
+// signals to processes of the same user. It is no sandbox for them.
+//
+// Against the user who runs netnsd there is nothing to hold.
+//
+// testdata/script/run/escape.txtar tries what is new here, confined.txtar netnsd
+// itself; inside.txtar, and the tests TestWaysOut, TestKilled and those of
+// internal/opener the rest.
 package main

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 	"github.com/netnsd/netnsd/sockets/gateway/owner"
 	"github.com/netnsd/netnsd/tun"
@@ -28,6 +29,9 @@ func trial() []Check {
 	all := []Check{{Name: "trial", State: OK, Detail: "namespaces, device, addresses and routes can be made"}}
 	for _, w := range setup.Warnings {
 		all = append(all, Check{Name: "trial", State: Warn, Detail: w})
+	}
+	for _, m := range confine.Means(confine.Config{}) {
+		setup.Means = append(setup.Means, opener.Mean(m))
 	}
 	for _, m := range setup.Means {
 		c := Check{Name: "holds", State: OK, Detail: m.String()}

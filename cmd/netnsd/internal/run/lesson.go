@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/netnsd/netnsd/bench/report"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
 	"github.com/netnsd/netnsd/provider/layer/learn"
 )
 
@@ -50,4 +51,15 @@ func (l *lesson) end(ran bool) error {
 		return fmt.Errorf("%s is not written: %w", l.name, err)
 	}
 	return l.file.Commit()
+}
+
+// needs is what this process does while the program runs that takes a right.
+func (cfg *Config) needs() (n confine.Config) {
+	n.Bind = len(cfg.Publish) > 0
+	if cfg.Learn != "" {
+		if dir := confine.Folder(cfg.Learn); dir != "" {
+			n.Replace = []string{dir}
+		}
+	}
+	return n
 }

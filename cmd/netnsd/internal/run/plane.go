@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
 	dataplane "github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
 	"github.com/netnsd/netnsd/sockets/gateway"
@@ -29,6 +30,7 @@ type plane struct {
 	log              *slog.Logger
 	owners           owner.Lookup
 	ran              bool // the program began
+	needs            confine.Config
 
 	specs     []publish.Spec
 	published []*gateway.Published

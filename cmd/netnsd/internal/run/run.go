@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/doctor"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 	dataplane "github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
@@ -110,6 +111,7 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 	if err != nil {
 		return ExitOurs, err
 	}
+	p.needs = cfg.needs()
 	defer func() {
 		if e := p.close(); e != nil {
 			cfg.Log.Error("the run has ended", "error", e) // an audit that is not complete
@@ -192,6 +194,9 @@ func (p *plane) start(child *opener.Child, argv []string, r opener.Request, stri
 	}
 	if err := errors.Join(p.identify(child, setup, fds.Diag), p.Adopt(fds.TUN, r.MTU)); err != nil {
 		return ExitOurs, err
+	}
+	for _, m := range confine.Self(p.needs) { // the device is open, and the opener started
+		setup.Means = append(setup.Means, opener.Mean(m))
 	}
 	if err := p.held(setup.Means, argv, strict); err != nil {
 		return ExitOurs, err
