@@ -5,7 +5,7 @@
 // of providers.
 //
 //	main ── cli ──┬─ run ─────┬─ chain     the layers, and the order they stand in
-//	              │           ├─ opener    namespaces, device, becoming the program
+//	              │           ├─ opener    namespaces, device, becoming the program; whose a socket is
 //	              │           ├─ publish   ports of this host that lead inside
 //	              │           ├─ confine   what netnsd itself has left then
 //	              │           └─ doctor    what keeps run from working
@@ -83,6 +83,13 @@
 //
 // What it keeps is its purpose: sockets of the internet, in the host's network, and
 // signals to processes of the same user. It is no sandbox for them.
+//
+// Landlock does not let it look at other processes either. Whose a socket is, it asks
+// of a second process, the opener that stays, if there is an audit or a policy file:
+// with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH when root runs netnsd, without any else,
+// and a filter by which it makes no socket, writes to no file, signals and starts
+// nobody. Who has got hold of netnsd can ask it who holds a socket, in every network
+// namespace, and no more.
 //
 // Against the user who runs netnsd there is nothing to hold.
 //

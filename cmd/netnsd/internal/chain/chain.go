@@ -44,6 +44,10 @@ type Config struct {
 // Restricts says that there are rules.
 func (c Config) Restricts() bool { return len(c.Allow) > 0 || len(c.Deny) > 0 || c.Policy != "" }
 
+// Identifies says that a layer may ask for the process that holds a socket: audit
+// does, and the rules of a file can; those of the flags cannot.
+func (c Config) Identifies() bool { return c.Audit != "" || c.Policy != "" }
+
 // A Chain is a catalog with one chain, over everything that the host can open.
 type Chain struct {
 	Catalog *provider.Catalog

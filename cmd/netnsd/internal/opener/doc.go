@@ -22,6 +22,18 @@
 // it does not. If the data plane dies before "go", the opener reads end of file
 // and nothing runs; if it dies later, the program is killed (PR_SET_PDEATHSIG).
 //
+// A [Resident] is an opener that stays, a process of its own: it tells the data plane
+// who holds a socket, which that may not look up itself once it is confined (package
+// confine). One SEQPACKET socket pair again, JSON, a question a packet; what is too
+// long, malformed or of another version ends it. It confines itself before its first
+// message, answers 64 at once, each within 5 s, and ends with the data plane.
+//
+//	data plane                         resident
+//	Stay                       ──►     confine.Onlooker
+//	  means                    ◄──     what holds it
+//	Processes(n).ByInode       ──►     /proc (package owner)
+//	  process, or nobody       ◄──
+//
 // It is not for setting up namespaces that exist already, and it decides
 // nothing: what the program may reach is the chain's business.
 //

@@ -15,6 +15,7 @@ import (
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 	dataplane "github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
 	"github.com/netnsd/netnsd/sockets/gateway"
@@ -31,6 +32,8 @@ type plane struct {
 	owners           owner.Lookup
 	ran              bool // the program began
 	needs            confine.Config
+	identifies       bool             // somebody may ask for processes
+	resident         *opener.Resident // nil if nobody does
 
 	specs     []publish.Spec
 	published []*gateway.Published
@@ -39,7 +42,7 @@ type plane struct {
 // newPlane reads the rules and builds every chain that a socket could take, so
 // that what cannot be enforced is known before anything runs.
 func newPlane(cfg Config, n network) (p *plane, err error) {
-	p = &plane{log: cfg.Log, specs: cfg.Publish}
+	p = &plane{log: cfg.Log, identifies: cfg.Chain.Identifies(), specs: cfg.Publish}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -110,7 +113,7 @@ func (p *plane) close() error {
 	if p.Plane != nil {
 		errs = append(errs, p.Plane.Close())
 	}
-	errs = append(errs, p.owners.Close())
+	errs = append(errs, p.owners.Close(), p.resident.Close())
 	if p.chain != nil {
 		errs = append(errs, p.chain.Close())
 	}

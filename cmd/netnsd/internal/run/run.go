@@ -156,7 +156,11 @@ func (p *plane) run(ctx context.Context, argv []string, r opener.Request, strict
 	}
 	defer child.Close()
 	j.relay(child)
-	if status, err := p.start(child, argv, r, strict); err != nil {
+	means, err := p.stay() // while the other sets everything up
+	if err != nil {
+		return ExitOurs, err
+	}
+	if status, err := p.start(child, argv, r, means, strict); err != nil {
 		return status, err
 	}
 	unwatch := p.watch(child)
@@ -177,7 +181,7 @@ func (p *plane) run(ctx context.Context, argv []string, r opener.Request, strict
 }
 
 // start lets the program run when its network does.
-func (p *plane) start(child *opener.Child, argv []string, r opener.Request, strict bool) (int, error) {
+func (p *plane) start(child *opener.Child, argv []string, r opener.Request, means []confine.Mean, strict bool) (int, error) {
 	setup, fds, err := child.Setup()
 	if errors.Is(err, io.EOF) { // by the user's ^C, or by the kernel
 		end, err := child.Wait()
@@ -195,7 +199,8 @@ func (p *plane) start(child *opener.Child, argv []string, r opener.Request, stri
 	if err := errors.Join(p.identify(child, setup, fds.Diag), p.Adopt(fds.TUN, r.MTU)); err != nil {
 		return ExitOurs, err
 	}
-	for _, m := range confine.Self(p.needs) { // the device is open, and the opener started
+	means = append(means, confine.Self(p.needs)...) // the device is open, and all processes are started
+	for _, m := range means {
 		setup.Means = append(setup.Means, opener.Mean(m))
 	}
 	if err := p.held(setup.Means, argv, strict); err != nil {

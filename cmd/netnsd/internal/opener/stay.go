@@ -1,0 +1,205 @@
+//go:build linux
+
+package opener
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
+	"github.com/netnsd/netnsd/provider"
+)
+
+// A Resident is the opener that stays: a process which answers one question, who
+// holds a socket. The data plane may not look for itself once it is confined. It
+// ends with the data plane, however that ends. Safe for concurrent use.
+type Resident struct {
+	process *exec.Cmd
+	conn    *net.UnixConn
+	read    sync.WaitGroup
+
+	mu     sync.Mutex
+	last   uint64                // ID
+	asked  map[uint64]chan reply // each has room
+	broken error                 // no reply will come any more
+}
+
+// readyWithin bounds how long a Resident may take to confine itself.
+const readyWithin = 30 * time.Second
+
+// Stay starts a Resident and waits until it has confined itself; what holds it are
+// the means. It has the caller's privileges to begin with, so it comes before
+// confine.Self, which does not let a process be started either.
+func Stay() (_ *Resident, means []confine.Mean, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, failure("socketpair", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "opener")
+	defer theirs.Close()
+	ours := os.NewFile(uintptr(pair[0]), "opener")
+	conn, err := net.FileConn(ours)
+	if err = errors.Join(err, ours.Close()); err != nil {
+		return nil, nil, failure("socketpair", err)
+	}
+	r := &Resident{conn: conn.(*net.UnixConn), asked: make(map[uint64]chan reply)}
+	r.process = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{Name}, Env: []string{answersEnv + "=1", "GOMAXPROCS=1"}, Dir: "/",
+		Stderr: os.Stderr, ExtraFiles: []*os.File{theirs},
+		// Keys of the terminal are not for it.
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+	}
+	if err := r.process.Start(); err != nil {
+		return nil, nil, errors.Join(failure("resident", err), conn.Close())
+	}
+	theirs.Close() // so that its end is the end of file
+	if means, err = r.ready(); err != nil {
+		return nil, nil, errors.Join(failure("resident", err), r.Close())
+	}
+	r.read.Go(r.receive)
+	return r, means, nil
+}
+
+func (r *Resident) ready() ([]confine.Mean, error) {
+	if err := r.conn.SetReadDeadline(time.Now().Add(readyWithin)); err != nil {
+		return nil, err
+	}
+	first, err := r.next(make([]byte, maxReply))
+	if err != nil {
+		return nil, err
+	}
+	return first.Means, r.conn.SetReadDeadline(time.Time{})
+}
+
+// next is the next message; io.EOF is the Resident's end.
+func (r *Resident) next(buf []byte) (reply, error) {
+	n, err := r.conn.Read(buf)
+	if n == 0 && err == nil { // how SEQPACKET ends
+		err = io.EOF
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	return parseReply(buf[:n])
+}
+
+// receive hands replies to who has asked; who has given up has none.
+func (r *Resident) receive() {
+	buf := make([]byte, maxReply)
+	for {
+		a, err := r.next(buf)
+		r.mu.Lock()
+		if err != nil {
+			r.broken = fmt.Errorf("opener: it does not answer any more: %w", err)
+			for id, c := range r.asked {
+				delete(r.asked, id)
+				close(c)
+			}
+			r.mu.Unlock()
+			return
+		}
+		if c := r.asked[a.ID]; c != nil {
+			delete(r.asked, a.ID)
+			c <- a
+		}
+		r.mu.Unlock()
+	}
+}
+
+// Processes asks of the sockets in the network namespace of that number.
+func (r *Resident) Processes(network uint64) provider.Processes { return neighbours{r, network} }
+
+type neighbours struct {
+	resident *Resident
+	network  uint64
+}
+
+// ByInode implements provider.Processes. When the Resident has ended, every answer
+// is an error.
+func (n neighbours) ByInode(ctx context.Context, inode uint64) (provider.Process, error) {
+	r := n.resident
+	c := make(chan reply, 1)
+	id, err := r.ask(question{Version: version, Network: n.network, Inode: inode}, c)
+	if err != nil {
+		return provider.Process{}, err
+	}
+	select {
+	case a, ok := <-c:
+		if ok {
+			return a.answer()
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return provider.Process{}, r.broken
+	case <-ctx.Done():
+		r.forget(id)
+		return provider.Process{}, ctx.Err()
+	}
+}
+
+// ask sends q and has its reply go to c. It fails rather than wait if there are too
+// many questions already.
+func (r *Resident) ask(q question, c chan reply) (id uint64, err error) {
+	r.mu.Lock()
+	switch {
+	case r.broken != nil:
+		err = r.broken
+	case len(r.asked) >= maxAsked:
+		err = fmt.Errorf("opener: %d questions are waiting: %w", maxAsked, unix.EAGAIN)
+	default:
+		r.last++
+		q.ID = r.last
+		r.asked[q.ID] = c
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	if err = r.send(q); err != nil {
+		r.forget(q.ID)
+	}
+	return q.ID, err
+}
+
+func (r *Resident) send(q question) error {
+	b, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	// Those who have given up are not counted, so the socket can be full all the same.
+	if err := r.conn.SetWriteDeadline(time.Now().Add(answerWithin)); err != nil {
+		return err
+	}
+	_, err = r.conn.Write(b) // a packet: no two are mixed
+	return err
+}
+
+func (r *Resident) forget(id uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.asked, id)
+}
+
+// Close ends the process and waits for it. Questions that are open fail.
+func (r *Resident) Close() error {
+	if r == nil {
+		return nil
+	}
+	err := r.conn.Close()
+	// It would end by itself, at the end of file. It has nothing to put in order.
+	_ = r.process.Process.Kill()
+	_ = r.process.Wait() // "signal: killed"
+	r.read.Wait()
+	return err
+}
