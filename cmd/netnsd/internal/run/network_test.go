@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLayout(t *testing.T) {
@@ -96,5 +97,32 @@ func TestNowhere(t *testing.T) {
 		if got := nowhere(c.table); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+// The host's routes are looked at again, through a descriptor that was opened
+// before files could not be opened any more.
+func TestRoutesAreReadAgain(t *testing.T) {
+	const world = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0\n"
+	file := filepath.Join(t.TempDir(), "ipv6_route")
+	if err := os.WriteFile(file, []byte(world), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := openRoutes(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if r.noIPv6() {
+		t.Error("a default route leads nowhere")
+	}
+	if err := os.Truncate(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	if r.looked = time.Now().Add(-time.Minute); !r.noIPv6() {
+		t.Error("no route leads somewhere")
+	}
+	if none, err := openRoutes(filepath.Join(t.TempDir(), "none")); err != nil || !none.noIPv6() {
+		t.Error("a kernel without IPv6 has it", err)
 	}
 }

@@ -34,6 +34,7 @@ type plane struct {
 	needs            confine.Config
 	identifies       bool             // somebody may ask for processes
 	resident         *opener.Resident // nil if nobody does
+	routes           *routes          // nil without a name service
 
 	specs     []publish.Spec
 	published []*gateway.Published
@@ -60,6 +61,10 @@ func newPlane(cfg Config, n network) (p *plane, err error) {
 		Addrs: slices.Concat(n.gateway, n.dns), Networks: n.program, HostLoopback: cfg.Chain.HostLoopback, Log: cfg.Log,
 	}
 	if !cfg.NoDNS {
+		if p.routes, err = openRoutes(ipv6Routes); err != nil {
+			return p, errors.Join(err, session.Close())
+		}
+		cfg.DNS.NoIPv6 = p.routes.noIPv6
 		names, err := dns.New(cfg.DNS)
 		if err != nil {
 			return p, errors.Join(err, session.Close())
@@ -113,7 +118,7 @@ func (p *plane) close() error {
 	if p.Plane != nil {
 		errs = append(errs, p.Plane.Close())
 	}
-	errs = append(errs, p.owners.Close(), p.resident.Close())
+	errs = append(errs, p.owners.Close(), p.resident.Close(), p.routes.Close())
 	if p.chain != nil {
 		errs = append(errs, p.chain.Close())
 	}

@@ -5,6 +5,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -35,9 +36,6 @@ func (cfg *Config) names() {
 	if c.HostsFile == "" {
 		c.HostsFile = "/etc/hosts"
 	}
-	if c.NoIPv6 == nil {
-		c.NoIPv6 = new(routes).noIPv6
-	}
 	if c.Log == nil {
 		c.Log = cfg.Log
 	}
@@ -53,22 +51,47 @@ func searching(keep, domains []string) []string {
 }
 
 // routes looks, at most once in five seconds, whether the host has a way to the
-// IPv6 internet. It may come and go with a VPN.
+// IPv6 internet. It may come and go with a VPN. The file is opened once: later this
+// process may open none in /proc (package confine).
 type routes struct {
+	file   *os.File // nil: there is no IPv6
 	mu     sync.Mutex
 	looked time.Time
 	none   bool
 }
 
+const (
+	ipv6Routes    = "/proc/net/ipv6_route"
+	maxIPv6Routes = 4 << 20 // a router with more of them has IPv6
+)
+
+func openRoutes(name string) (*routes, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(routes), nil
+	}
+	return &routes{file: f}, err
+}
+
 func (r *routes) noIPv6() bool {
+	if r.file == nil {
+		return true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.looked.IsZero() || time.Since(r.looked) > 5*time.Second {
-		b, err := os.ReadFile("/proc/net/ipv6_route")
-		r.none = (err == nil || errors.Is(err, fs.ErrNotExist)) && nowhere(string(b))
+		b, err := io.ReadAll(io.NewSectionReader(r.file, 0, maxIPv6Routes))
+		r.none = err == nil && nowhere(string(b))
 		r.looked = time.Now()
 	}
 	return r.none
+}
+
+func (r *routes) Close() error {
+	if r == nil || r.file == nil {
+		return nil
+	}
+	return r.file.Close()
 }
 
 // nowhere reports that a /proc/net/ipv6_route leads to no address that DNS would
