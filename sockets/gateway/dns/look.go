@@ -31,6 +31,12 @@ func (r *Resolver) usesSystem() bool {
 		slices.ContainsFunc(r.cfg.Zones, func(z Zone) bool { return z.Server == System })
 }
 
+// encrypts reports whether a server is asked by TLS.
+func (cfg *Config) encrypts() bool {
+	tls := func(u Upstream) bool { return u.scheme == "tls" || u.scheme == "https" }
+	return slices.ContainsFunc(cfg.Upstreams, tls) || slices.ContainsFunc(cfg.Zones, func(z Zone) bool { return tls(z.Server) })
+}
+
 func (r *Resolver) lookServers(now time.Time) {
 	text, err := r.resolvConf.changed(now)
 	if err != nil {

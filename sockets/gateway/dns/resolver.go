@@ -83,7 +83,8 @@ var (
 )
 
 // New makes a resolver; the files are read. An error is that of a resolv.conf that
-// is needed and cannot be read; one that does not exist means [Default].
+// is needed and cannot be read, or of the host's certificates; a resolv.conf that does
+// not exist means [Default].
 func New(cfg Config) (*Resolver, error) {
 	if cfg.ResolvConf == "" {
 		cfg.ResolvConf = "/etc/resolv.conf"
@@ -96,6 +97,13 @@ func New(cfg Config) (*Resolver, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	// Now: later a process may be confined, and $SSL_CERT_FILE anywhere.
+	if cfg.RootCAs == nil && cfg.encrypts() {
+		var err error
+		if cfg.RootCAs, err = x509.SystemCertPool(); err != nil {
+			return nil, fmt.Errorf("dns: certificates of this host: %w", err)
+		}
 	}
 	r := &Resolver{
 		cfg: cfg, zones: newZones(cfg.Zones), hosts: newHosts(cfg.Hosts),
