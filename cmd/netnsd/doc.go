@@ -4,11 +4,14 @@
 // behind a TUN device, where every socket is made by WSPSocket through a chain
 // of providers.
 //
-//	main ── cli ──┬─ run ─────┬─ chain     the layers, and the order they stand in
+//	main ── cli ──┬─ run ─────┬─ plane     device, stack, gateway: what carries the bytes, as under daemon
+//	              │           ├─ chain     the layers, and the order they stand in
 //	              │           ├─ opener    namespaces, device, becoming the program; whose a socket is
 //	              │           ├─ publish   ports of this host that lead inside
 //	              │           ├─ confine   what netnsd itself has left then
 //	              │           └─ doctor    what keeps run from working
+//	              ├─ daemon ──┬─ config    netnsd.yaml, read strictly
+//	              │           └─ control   its socket, and who may ask there
 //	              ├─ explain ── chain
 //	              ├─ replay     what policies say of an audit file
 //	              ├─ demo ───── run, chain
@@ -83,6 +86,9 @@
 //
 // What it keeps is its purpose: sockets of the internet, in the host's network, and
 // signals to processes of the same user. It is no sandbox for them.
+//
+// The daemon gives nothing up yet: it opens devices as namespaces come; see package
+// internal/daemon.
 //
 // Landlock does not let it look at other processes either. Whose a socket is, it asks
 // of a second process, the opener that stays, if there is an audit or a policy file:

@@ -33,8 +33,6 @@ type Daemon struct {
 	Log Log `json:"log"`
 	// How long connections may take to end after SIGTERM. Default 30s; 0s resets them at once.
 	Drain Duration `json:"drain"`
-	// Do not run where something that holds the daemon (Landlock, seccomp) cannot be had. Default false: it is reported.
-	Strict bool `json:"strict"`
 }
 
 // Log says what is logged, and how.

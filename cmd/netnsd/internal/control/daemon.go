@@ -65,7 +65,6 @@ type Status struct {
 	Generation  uint64       `json:"generation"`        // of the configuration: 1, and one more with each reload
 	Loaded      time.Time    `json:"loaded"`            // when this generation began
 	Problem     string       `json:"problem,omitempty"` // why the last reload was refused
-	Missing     []string     `json:"missing,omitempty"` // what would hold the daemon and cannot be had here
 	Attachments []Attachment `json:"attachments"`
 }
 

@@ -242,7 +242,6 @@ func restarts(old, next config.Daemon) (notes []string) {
 		{"socket_group", old.SocketGroup != next.SocketGroup},
 		{"metrics", old.Metrics != next.Metrics},
 		{"log.format", old.Log.Format != next.Log.Format},
-		{"strict", old.Strict != next.Strict},
 	} {
 		if c.different {
 			notes = append(notes, "daemon."+c.key+" takes a restart")
