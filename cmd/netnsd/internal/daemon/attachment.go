@@ -17,6 +17,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/run"
 	"github.com/netnsd/netnsd/sockets/gateway"
+	"github.com/netnsd/netnsd/sockets/gateway/owner"
 	"github.com/netnsd/netnsd/tun"
 )
 
@@ -168,7 +169,9 @@ func (a *attachment) serve(ctx context.Context, path string, up func()) (err err
 	if err := notOurs(path); err != nil {
 		return err
 	}
-	p, err := a.begin()
+	var owners owner.Lookup
+	defer owners.Close()
+	p, err := a.begin(&owners)
 	if err != nil {
 		return err
 	}
@@ -180,14 +183,15 @@ func (a *attachment) serve(ctx context.Context, path string, up func()) (err err
 	if err != nil {
 		return err
 	}
+	i, err := device.Link()
+	if err != nil {
+		return errors.Join(err, device.Close())
+	}
+	a.identify(&owners, path, uint32(i.Index()))
 	if err := p.Attach(a.cfg.Interface.Name, device); err != nil {
 		return err
 	}
 	defer a.forgetting(device)
-	i, err := device.Link()
-	if err != nil {
-		return err
-	}
 	if err := i.SetUp(); err != nil {
 		return err
 	}
@@ -211,11 +215,12 @@ func (a *attachment) forgetting(device *tun.Device) {
 
 // begin makes the plane. It is known before there is a device, so that nothing
 // runs behind a plane that a reload or the control socket does not know of.
-func (a *attachment) begin() (*plane.Plane, error) {
+func (a *attachment) begin(owners *owner.Lookup) (*plane.Plane, error) {
 	gc, err := a.gateway()
 	if err != nil {
 		return nil, err
 	}
+	gc.Owners = owners
 	if gc.Session, err = a.d.session(a.cfg.Name); err != nil {
 		return nil, err
 	}

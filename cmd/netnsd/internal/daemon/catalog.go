@@ -81,7 +81,7 @@ func (d *Daemon) layer(l config.Layer) provider.Layer {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.audits[l.File] == nil {
-			d.audits[l.File] = audit.New(audit.Config{Path: l.File})
+			d.audits[l.File] = audit.New(audit.Config{Path: l.File, Owners: true})
 		}
 		return d.audits[l.File]
 	case l.Shadow:
