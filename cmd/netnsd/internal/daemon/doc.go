@@ -43,9 +43,8 @@
 //
 // The process that parses what programs send has all rights that it was started with,
 // root's: it opens devices in namespaces that come later. `run` gives them up first
-// (package confine); here that waits for an opener that makes attachments. Nor does it
-// know of the processes behind a flow: rules with uid, exe or cgroup allow nothing
-// here. Servers of the name service are addresses, asked by UDP and TCP.
+// (package confine); here that waits for an opener that makes attachments. Servers
+// of the name service are addresses, asked by UDP and TCP.
 //
 // # Under systemd
 //
