@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,7 @@ func TestDaemonChains(t *testing.T) {
 	l := newLab(t)
 	l.web(8080, 1000)
 	dns := l.dns(5353)
+	l.answer(server4+":5354", func(q []byte) []byte { return answerWith(q, netip.MustParseAddr(server4)) })
 	a, b, c := l.inner(), l.inner(), l.inner()
 	etc := filepath.Join("/etc/netns", a) // ip netns exec binds it over /etc/resolv.conf
 	if err := os.MkdirAll(etc, 0o755); err != nil {
@@ -48,12 +50,12 @@ func TestDaemonChains(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := l.netnsd(threeChains + fmt.Sprintf(`
-defaults: {dns: {upstreams: ["%s"]}}
+defaults: {dns: {upstreams: ["udp://%s"], zones: ["corp.test=%s:5354"], hosts: [db.host.test=%[2]s]}}
 attachments:
-  - {name: a, netns: {name: %s}, chain: open}
-  - {name: b, netns: {path: /run/netns/%s}, chain: shut}
-  - {name: c, netns: {name: %s}, chain: noted, interface: {name: out7, mtu: 9000}}
-`, dns, a, b, c))
+  - {name: a, netns: {name: %[3]s}, chain: open}
+  - {name: b, netns: {path: /run/netns/%[4]s}, chain: shut}
+  - {name: c, netns: {name: %[5]s}, chain: noted, interface: {name: out7, mtu: 9000}}
+`, dns, server4, a, b, c))
 	for _, r := range []struct {
 		netns, url string
 		status     int
@@ -61,6 +63,8 @@ attachments:
 		{a, "http://" + server4 + ":8080/file", 0},
 		{a, "http://[" + server6 + "]:8080/file", 0},
 		{a, "http://web.lab.test:8080/file", 0},
+		{a, "http://web.corp.test:8080/file", 0},
+		{a, "http://db.host.test:8080/file", 0},
 		{b, "http://" + server4 + ":8080/file", 7},
 		{b, "http://[" + server6 + "]:8080/file", 7},
 		{c, "http://" + server4 + ":8080/file", 0},
@@ -85,7 +89,7 @@ attachments:
 	metrics := d.ask("/v1/metrics", nil)
 	for _, line := range []string{
 		`netnsd_attachment_up{attachment="b"} 1`,
-		`netnsd_flows_total{attachment="a",proto="tcp",result="connected"} 3`,
+		`netnsd_flows_total{attachment="a",proto="tcp",result="connected"} 5`,
 		`netnsd_flows_total{attachment="b",proto="tcp",result="denied"} 2`,
 		`netnsd_config_reload_ok 1`,
 	} {

@@ -71,7 +71,7 @@ func (a *attachFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&a.persist, "persist", false, "keep the device when the daemon ends")
 	f.IntVar(&a.mtu, "mtu", 0, "MTU of the link in `BYTES`")
 	f.StringArrayVar(&a.nets, "net", nil, "`CIDR` of the link, once a family")
-	f.StringArrayVar(&a.dns, "dns", nil, "`ADDR[:PORT]` of a server that the name service asks, system, or off")
+	f.StringArrayVar(&a.dns, "dns", nil, "`SERVER` that the name service asks, as of run, system, or off")
 	f.BoolVar(&a.loopback, "host-loopback", false, "let programs reach this host's 127.0.0.1 and ::1, as host 2 of --net")
 	f.StringArrayVarP(&a.publish, "publish", "p", nil, "lead a port of this host inside: `[ADDR:]PORT[:PORT][/udp]`, as `netnsd publish` has it")
 }

@@ -82,8 +82,14 @@ type Network struct {
 type DNS struct {
 	// No name service. Default false.
 	Off bool `json:"disabled"`
-	// Servers that are asked, in this order: ADDR[:PORT], or system for those of this host's resolv.conf. Default: system.
+	// Servers that are asked, in this order: ADDR[:PORT], udp://, tcp://, tls:// or https://, as of netnsd run --dns, or system for those of this host's resolv.conf. Default: system.
 	Upstreams []string `json:"upstreams"`
+	// ZONE=SERVER: who is asked for the names of a zone; the longest zone counts, and of one zone all servers in this order.
+	Zones []string `json:"zones"`
+	// NAME=ADDR: what is answered without asking, besides this host's /etc/hosts.
+	Hosts []string `json:"hosts"`
+	// Ask for every name anew. Default false.
+	NoCache bool `json:"no_cache"`
 }
 
 // Publish is a port of this host, or a range, that leads inside.

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/netnsd/netnsd/sockets/gateway/dns"
 )
 
 // Limits of a link: below 1280 there is no IPv6, above 65520 a packet does not fit
@@ -128,8 +130,18 @@ func (c *checker) dns(path string, d DNS) {
 		c.wrong(below(path, "upstreams"), "a name service needs somebody to ask; disabled: true is none")
 	}
 	for i, u := range d.Upstreams {
-		if _, err := ParseUpstream(u); err != nil && u != UpstreamSystem {
-			c.wrong(item(below(path, "upstreams"), i), "%v", err)
+		if _, err := dns.ParseUpstream(u); err != nil {
+			c.wrong(item(below(path, "upstreams"), i), "not a name server: %v", err)
+		}
+	}
+	for i, z := range d.Zones {
+		if _, err := dns.ParseZone(z); err != nil {
+			c.wrong(item(below(path, "zones"), i), "%v", err)
+		}
+	}
+	for i, h := range d.Hosts {
+		if _, err := dns.ParseHost(h); err != nil {
+			c.wrong(item(below(path, "hosts"), i), "%v", err)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (s *Settings) complete() {
 		}
 	}
 	n.Routes = list(routes)
-	s.DNS.Upstreams = list(s.DNS.Upstreams)
+	s.DNS.Upstreams, s.DNS.Zones, s.DNS.Hosts = list(s.DNS.Upstreams), list(s.DNS.Zones), list(s.DNS.Hosts)
 }
 
 // fill fills in what needs no network.

@@ -1,11 +1,5 @@
 package config
 
-import (
-	"fmt"
-	"net/netip"
-	"strings"
-)
-
 func (c *checker) publish(path string, p Publish) {
 	c.word(below(path, "proto"), p.Proto, "tcp", "udp")
 	c.word(below(path, "proxy_protocol"), p.ProxyProtocol, ProxyOff, ProxyV1, ProxyV2)
@@ -56,21 +50,4 @@ func (p Publish) overlaps(q Publish) bool {
 	a, b := p.Listen, q.Listen
 	same := a.Addr == b.Addr || a.Addr.Is4() == b.Addr.Is4() && (a.Addr.IsUnspecified() || b.Addr.IsUnspecified())
 	return p.Proto == q.Proto && same && a.Ports.First <= b.Ports.Last && b.Ports.First <= a.Ports.Last
-}
-
-// ParseUpstream reads ADDR[:PORT].
-func ParseUpstream(s string) (netip.AddrPort, error) {
-	bare := s
-	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
-		bare = strings.TrimSuffix(inner, "]")
-	}
-	a, err := netip.ParseAddr(bare)
-	ap := netip.AddrPortFrom(a, 53)
-	if err != nil {
-		ap, err = netip.ParseAddrPort(s)
-	}
-	if err != nil || ap.Port() == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%q is not a name server: write 192.0.2.1, [2001:db8::1]:5353 or %s", s, UpstreamSystem)
-	}
-	return ap, nil
 }

@@ -61,6 +61,7 @@ func jsonError(src []byte, offset int64, reason string) *JSONError {
 // [Errors] with paths.
 func ReadAttachment(src []byte, d Settings) (Attachment, error) {
 	d.Network.Routes, d.DNS.Upstreams = slices.Clone(d.Network.Routes), slices.Clone(d.DNS.Upstreams) // JSON decodes into them
+	d.DNS.Zones, d.DNS.Hosts = slices.Clone(d.DNS.Zones), slices.Clone(d.DNS.Hosts)
 	a := Attachment{Settings: d}
 	if err := ReadJSON(src, &a); err != nil {
 		return a, err

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
-	"github.com/netnsd/netnsd/cmd/netnsd/internal/run"
 	"github.com/netnsd/netnsd/sockets/gateway"
 	"github.com/netnsd/netnsd/sockets/gateway/owner"
 	"github.com/netnsd/netnsd/tun"
@@ -216,14 +214,15 @@ func (a *attachment) forgetting(device *tun.Device) {
 // begin makes the plane. It is known before there is a device, so that nothing
 // runs behind a plane that a reload or the control socket does not know of.
 func (a *attachment) begin(owners *owner.Lookup) (*plane.Plane, error) {
-	gc, err := a.gateway()
+	session, err := a.d.session(a.cfg.Name)
 	if err != nil {
 		return nil, err
 	}
-	gc.Owners = owners
-	if gc.Session, err = a.d.session(a.cfg.Name); err != nil {
-		return nil, err
+	gc, err := a.gateway()
+	if err != nil {
+		return nil, errors.Join(err, session.Close())
 	}
+	gc.Session, gc.Owners = session, owners
 	p, err := plane.New(gc)
 	if err != nil {
 		return nil, err
@@ -246,23 +245,9 @@ func (a *attachment) gateway() (gateway.Config, error) {
 	if a.cfg.DNS.Off {
 		return gc, nil
 	}
-	gc.DNS.Addrs = a.link.dns
-	for _, s := range a.cfg.DNS.Upstreams {
-		servers, err := upstream(s)
-		if err != nil {
-			return gc, err
-		}
-		gc.DNS.Upstreams = append(gc.DNS.Upstreams, servers...)
-	}
-	return gc, nil
-}
-
-func upstream(s string) ([]netip.AddrPort, error) {
-	if s == "system" {
-		return run.SystemDNS()
-	}
-	one, err := run.ParseServer(s)
-	return []netip.AddrPort{one}, err
+	names, err := resolver(a.cfg.DNS, a.log)
+	gc.DNS = gateway.DNS{Addrs: a.link.dns, Resolver: names}
+	return gc, err
 }
 
 // end resets what is left, and lets the device go.

@@ -25,7 +25,9 @@
 // by the next start, however we ended; flows do not survive, their programs get a
 // reset. A device that is not persistent ends with the daemon.
 //
-// The name service of an attachment is host 3 of its network. The daemon writes no
+// The name service of an attachment is host 3 of its network; its cache is its own
+// (package sockets/gateway/dns), and system is this host's resolv.conf as it is when somebody asks.
+// The daemon writes no
 // resolv.conf: it does not know which mount namespaces belong to a network. `ip
 // netns exec NAME` reads /etc/netns/NAME/resolv.conf; put `nameserver 10.0.2.3`
 // there.

@@ -32,9 +32,9 @@ type plane struct {
 	owners           owner.Lookup
 	ran              bool // the program began
 	needs            confine.Config
-	identifies       bool             // somebody may ask for processes
-	resident         *opener.Resident // nil if nobody does
-	routes           *routes          // nil without a name service
+	identifies       bool              // somebody may ask for processes
+	resident         *opener.Resident  // nil if nobody does
+	routes           *dataplane.Routes // nil without a name service
 
 	specs     []publish.Spec
 	published []*gateway.Published
@@ -61,10 +61,10 @@ func newPlane(cfg Config, n network) (p *plane, err error) {
 		Addrs: slices.Concat(n.gateway, n.dns), Networks: n.program, HostLoopback: cfg.Chain.HostLoopback, Log: cfg.Log,
 	}
 	if !cfg.NoDNS {
-		if p.routes, err = openRoutes(ipv6Routes); err != nil {
+		if p.routes, err = dataplane.OpenRoutes(); err != nil {
 			return p, errors.Join(err, session.Close())
 		}
-		cfg.DNS.NoIPv6 = p.routes.noIPv6
+		cfg.DNS.NoIPv6 = p.routes.NoIPv6
 		names, err := dns.New(cfg.DNS)
 		if err != nil {
 			return p, errors.Join(err, session.Close())

@@ -140,7 +140,7 @@ func prepare(cfg *Config) (n network, resolvConf string, err error) {
 	if err != nil && !cfg.NoDNS && len(cfg.DNS.Upstreams) == 0 {
 		return n, "", fmt.Errorf("%w: name the server with --dns ADDR", err)
 	}
-	cfg.names()
+	cfg.DNS = dataplane.Names(cfg.DNS, cfg.Log)
 	return n, n.resolvConf(searching(host.Keep, cfg.Search), cfg.NoDNS), nil
 }
 
