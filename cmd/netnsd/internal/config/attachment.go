@@ -29,9 +29,17 @@ type Settings struct {
 	DNS DNS `json:"dns"`
 	// Let programs reach this host's 127.0.0.1 and ::1, as host 2 of the link. Default false.
 	HostLoopback bool `json:"host_loopback"`
+	// shared: a source of datagrams has one socket for all it sends to, as behind a router. per-flow: one for each destination, which alone can answer. Default shared.
+	UDP string `json:"udp" jsonschema:"enum=shared,enum=per-flow"`
 	// What the attachment can make us hold. At a limit something is dropped, and counted.
 	Limits Limits `json:"limits"`
 }
+
+// What a datagram socket outside is for.
+const (
+	UDPShared  = "shared"
+	UDPPerFlow = "per-flow"
+)
 
 // Netns names a network namespace.
 type Netns struct {
@@ -109,6 +117,22 @@ func (p Publish) ID() string { return p.Proto + "/" + p.Listen.String() }
 
 // Limits bound what one attachment can make us hold.
 type Limits struct {
+	// TCP connections on their way out. Beyond: the SYN is dropped, and sent again. Default 4096.
+	TCPHandshakes int `json:"tcp_handshakes"`
+	// Those of one source address. Default 1024.
+	TCPHandshakesPerClient int `json:"tcp_handshakes_per_client"`
+	// All TCP connections. Beyond: reset. Default 32768.
+	TCPFlows int `json:"tcp_flows"`
+	// Connections to one published port on their way inside. Beyond: they wait in the kernel. Default 256.
+	PublishHandshakes int `json:"publish_handshakes"`
+	// How long the program may take to accept one. Beyond: the client is reset. Default 20s.
+	PublishAnswer Duration `json:"publish_answer"`
+	// Clients of the UDP ports of one publication. Beyond: the least lately used goes. Default 4096.
+	PublishClients int `json:"publish_clients"`
+	// The silence after which either side of a connection is asked whether it is there. Default 5m.
+	KeepAlive Duration `json:"keepalive"`
+	// How long what was sent may stay without acknowledgment (RFC 5482). Default 0s: the kernels say.
+	UserTimeout Duration `json:"user_timeout"`
 	// Sources inside with a datagram socket open. Beyond: the least lately used goes. Default 4096.
 	UDPSources int `json:"udp_sources"`
 	// Destinations remembered of each. Beyond: the least lately used goes. Default 256.

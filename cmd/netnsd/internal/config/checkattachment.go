@@ -89,6 +89,7 @@ func (c *checker) settings(path string, s Settings) {
 	}
 	c.network(below(path, "network"), s.Network)
 	c.dns(below(path, "dns"), s.DNS)
+	c.word(below(path, "udp"), s.UDP, UDPShared, UDPPerFlow)
 	c.limits(below(path, "limits"), s.Limits)
 }
 
@@ -151,6 +152,8 @@ func (c *checker) limits(path string, l Limits) {
 		key string
 		v   int
 	}{
+		{"tcp_handshakes", l.TCPHandshakes}, {"tcp_handshakes_per_client", l.TCPHandshakesPerClient}, {"tcp_flows", l.TCPFlows},
+		{"publish_handshakes", l.PublishHandshakes}, {"publish_answer", int(l.PublishAnswer)}, {"publish_clients", l.PublishClients}, {"keepalive", int(l.KeepAlive)},
 		{"udp_sources", l.UDPSources}, {"udp_peers", l.UDPPeers}, {"dns_queries", l.DNSQueries}, {"dns_names", l.DNSNames},
 		{"udp_idle", int(l.UDPIdle)}, {"dns_idle", int(l.DNSIdle)}, {"half_closed", int(l.HalfClosed)},
 	} {

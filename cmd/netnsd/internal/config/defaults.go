@@ -26,7 +26,10 @@ func (c *Config) preset(*Config) {
 		Interface: Interface{Name: "tun0", Mode: ModeTUN, MTU: 1500},
 		Network:   Network{IPv4: Net{netip.MustParsePrefix("10.0.2.0/24")}, IPv6: Net{netip.MustParsePrefix("fd00::/64")}},
 		DNS:       DNS{Upstreams: []string{UpstreamSystem}},
+		UDP:       UDPShared,
 		Limits: Limits{
+			TCPHandshakes: 4096, TCPHandshakesPerClient: 1024, TCPFlows: 32768,
+			PublishHandshakes: 256, PublishAnswer: Duration(20 * time.Second), PublishClients: 4096, KeepAlive: Duration(5 * time.Minute),
 			UDPSources: 4096, UDPPeers: 256, DNSQueries: 256, DNSNames: 65536,
 			UDPIdle: Duration(2 * time.Minute), DNSIdle: Duration(10 * time.Second), HalfClosed: Duration(2 * time.Hour),
 		},

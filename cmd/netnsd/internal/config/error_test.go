@@ -99,6 +99,8 @@ func TestErrors(t *testing.T) {
 		{"kind of server", web + "    dns: {upstreams: [\"quic://192.0.2.1\"]}\n", "5:23", "not a kind of server"},
 		{"zone", web + "    dns: {zones: [corp.example]}\n", "5:19", "ZONE="},
 		{"host", web + "    dns: {hosts: [a.example=192.0.2.1, db.example=here]}\n", "5:40", "NAME=ADDR"},
+		{"udp", web + "    udp: some\n", "5:10", "shared, per-flow"},
+		{"limit of time", web + "    limits: {keepalive: 0s}\n", "5:25", "more than nothing"},
 		{"limit", web + "    limits: {udp_peers: 0}\n", "5:25", "more than nothing"},
 		{"own chain", web + "    chain: k\n", "5:12", `no chain "k"`},
 		{"chain behind select", web + "    select: [{chain: default}]\n    chain: default\n", "6:12", "never taken"},

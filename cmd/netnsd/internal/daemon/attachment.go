@@ -237,7 +237,11 @@ func (a *attachment) gateway() (gateway.Config, error) {
 	l := a.cfg.Limits
 	gc := gateway.Config{
 		Attachment: a.cfg.Name, Addrs: slices.Concat(a.link.gateway, a.link.dns), Networks: a.link.addrs, HostLoopback: a.cfg.HostLoopback, Log: a.d.log,
+		UDPPerFlow: a.cfg.UDP == config.UDPPerFlow,
 		Limits: gateway.Limits{
+			Handshakes: l.TCPHandshakes, HandshakesPerClient: l.TCPHandshakesPerClient, Flows: l.TCPFlows,
+			Inward: l.PublishHandshakes, Answer: time.Duration(l.PublishAnswer), Visitors: l.PublishClients,
+			KeepAlive: time.Duration(l.KeepAlive), UserTimeout: time.Duration(l.UserTimeout),
 			Datagram: l.UDPSources, Peers: l.UDPPeers, Queries: l.DNSQueries, Names: l.DNSNames,
 			Idle: time.Duration(l.UDPIdle), IdleDNS: time.Duration(l.DNSIdle), HalfClose: time.Duration(l.HalfClosed),
 		},

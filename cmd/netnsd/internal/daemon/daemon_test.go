@@ -26,6 +26,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/explain"
 	"github.com/netnsd/netnsd/provider/providertest"
+	"github.com/netnsd/netnsd/sockets/gateway"
 	"github.com/netnsd/netnsd/tun"
 )
 
@@ -309,6 +310,27 @@ func TestFlowsAndKill(t *testing.T) {
 	}
 	if flows, _ = d.Flows(t.Context(), ""); flows == nil {
 		t.Error("no flows are nil")
+	}
+}
+
+// What the file says of an attachment is what its gateway is made of.
+func TestLimits(t *testing.T) {
+	c := parse(t, catalog+`
+attachments:
+  - name: a
+    netns: {name: a}
+    dns: {disabled: true}
+    udp: per-flow
+    limits: {tcp_handshakes: 1, tcp_handshakes_per_client: 2, tcp_flows: 3, publish_handshakes: 4, publish_answer: 5ns, publish_clients: 6, keepalive: 7ns,
+      user_timeout: 8ns, udp_sources: 9, udp_peers: 10, dns_queries: 11, dns_names: 12, udp_idle: 13ns, dns_idle: 14ns, half_closed: 15ns}
+`)
+	gc, err := (&attachment{d: new(Daemon), cfg: c.Attachments[0]}).gateway()
+	want := gateway.Limits{
+		Handshakes: 1, HandshakesPerClient: 2, Flows: 3, Inward: 4, Answer: 5, Visitors: 6, KeepAlive: 7,
+		UserTimeout: 8, Datagram: 9, Peers: 10, Queries: 11, Names: 12, Idle: 13, IdleDNS: 14, HalfClose: 15,
+	}
+	if err != nil || gc.Limits != want || !gc.UDPPerFlow {
+		t.Errorf("%v, %+v", err, gc)
 	}
 }
 
