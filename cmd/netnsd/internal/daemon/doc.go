@@ -45,8 +45,7 @@
 //
 // The process that parses what programs send has all rights that it was started with,
 // root's: it opens devices in namespaces that come later. `run` gives them up first
-// (package confine); here that waits for an opener that makes attachments. Servers
-// of the name service are addresses, asked by UDP and TCP.
+// (package confine); here that waits for an opener that makes attachments.
 //
 // # Under systemd
 //
