@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -165,6 +166,16 @@ func (f *Flow) Refuse() {
 
 // Unreachable answers with an ICMP error that quotes the SYN.
 func (f *Flow) Unreachable(u Unreachable) { f.UnreachableFrom(netip.Addr{}, u) }
+
+// UnreachableBy answers with the ICMP error e, which quotes the SYN. One that is none
+// about a packet is a refusal.
+func (f *Flow) UnreachableBy(e ICMPError) {
+	if r, err := f.decide(decided); err == nil {
+		err := f.nic.SendICMPError(f.quote, e)
+		r.Complete(errors.Is(err, syscall.EINVAL))
+		f.stack.flows.settle(f, false)
+	}
+}
 
 // UnreachableFrom is Unreachable in the name of from.
 func (f *Flow) UnreachableFrom(from netip.Addr, u Unreachable) {

@@ -123,6 +123,13 @@ type Handler interface {
 	SysHandle() (uintptr, bool)
 }
 
+// ICMPErrorer is a stream Endpoint that can tell the ICMP error by which its Connect
+// failed (TCP_ICMP_ERROR_INFO); the zero ICMPError if it was none. It tells of those
+// attempts alone for which TCP_FAIL_CONNECT_ON_ICMP_ERROR had been set.
+type ICMPErrorer interface {
+	ICMPError() provider.ICMPError
+}
+
 // SoftNamer is an Endpoint that can name the soft error that its next Recv
 // returns, without taking it; 0 if none waits or it cannot tell. Like State it
 // may be asked from a wake.

@@ -1,6 +1,9 @@
 package base
 
-import "github.com/netnsd/netnsd/provider/wsa"
+import (
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
 
 // The rows of options.go that are more than a value.
 
@@ -76,6 +79,21 @@ func bufferSize(name int32) func(*socket) (int, wsa.Errno) {
 		}
 		return windows, 0
 	}
+}
+
+// connectICMP is TCP_ICMP_ERROR_INFO: why the last connect failed, as the network said
+// it. A driver that cannot tell makes it ENOPROTOOPT.
+func connectICMP(k *socket, out []byte) wsa.Errno {
+	ep, ok := k.link.Endpoint.(ICMPErrorer)
+	if !ok {
+		return wsa.ENOPROTOOPT
+	}
+	var told provider.ICMPError
+	if k.now() == refused {
+		told = ep.ICMPError()
+	}
+	told.PutInfo(out, k.row.Family)
+	return 0
 }
 
 // linger is struct linger: l_onoff in the low half, l_linger in the high.

@@ -8,8 +8,8 @@ import (
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
-// option is one row of winsock-spi 9. Every option served is a value of four
-// bytes: a bool, an int, or the two 16-bit halves of struct linger.
+// option is one row of winsock-spi 9. An option is a value of four bytes: a bool, an
+// int, or the two 16-bit halves of struct linger; or a struct.
 type option struct {
 	level, name int32
 	on          kinds // other sockets: ENOPROTOOPT, or misfit if set
@@ -26,6 +26,10 @@ type option struct {
 	read  func(*socket) (int, wsa.Errno) // instead of reading what was set
 	write func(*socket, int) wsa.Errno   // may refuse the value; with setSelf it does all of the setting
 	only  access
+
+	// A struct is only read: its bytes, and what writes them.
+	size   int
+	fields func(*socket, []byte) wsa.Errno
 }
 
 // effect is what becomes of an option at the driver.
@@ -102,6 +106,8 @@ var options = []option{
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_MAXSEG, on: onStream | onFamily, only: getOnly, down: measured},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_MAXRT, on: onStream | onFamily, min: -1, max: anyInt, down: needed},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_FASTOPEN, on: onStream | onFamily, boolean: true},
+	{level: wsa.IPPROTO_TCP, name: wsa.TCP_FAIL_CONNECT_ON_ICMP_ERROR, on: onStream | onFamily, boolean: true, down: needed},
+	{level: wsa.IPPROTO_TCP, name: wsa.TCP_ICMP_ERROR_INFO, on: onStream | onFamily, only: getOnly, size: provider.ICMPErrorInfoSize, fields: connectICMP},
 
 	{level: wsa.IPPROTO_IP, name: wsa.IP_HDRINCL, on: onRaw | onIPv4, misfit: wsa.EINVAL, boolean: true, down: needed},
 	{level: wsa.IPPROTO_IP, name: wsa.IP_TOS, on: onAll, max: 255, down: told},
@@ -126,6 +132,9 @@ var options = []option{
 	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_V6ONLY, on: onType | onIPv6, def: 1, boolean: true, down: needed, enforce: true, early: true},
 }
 
+// room is how many bytes the value takes.
+func (o *option) room() int { return max(o.size, 4) }
+
 type optionKey struct{ level, name int32 }
 
 func index(rows []option) map[optionKey]*option {
@@ -149,8 +158,10 @@ func getSockOpt(s *provider.Socket, level, name int32, out []byte) (int, wsa.Err
 	switch {
 	case e != 0:
 		return 0, e
-	case len(out) < 4:
-		return 4, wsa.EFAULT
+	case len(out) < o.room():
+		return o.room(), wsa.EFAULT
+	case o.fields != nil:
+		return o.size, o.fields(k, out[:o.size])
 	}
 	v, e := k.get(o)
 	if e != 0 {

@@ -68,6 +68,7 @@ func TestOptionRows(t *testing.T) {
 		{tcp, wsa.TCP_KEEPINTVL, streams, 1, 15, 15, wsa.ENOPROTOOPT},
 		{tcp, wsa.TCP_KEEPCNT, streams, 10, 9, 9, wsa.ENOPROTOOPT},
 		{tcp, wsa.TCP_MAXRT, streams, 0, -1, -1, wsa.ENOPROTOOPT},
+		{tcp, wsa.TCP_FAIL_CONNECT_ON_ICMP_ERROR, streams, 0, 1, 1, wsa.ENOPROTOOPT},
 		{ip, wsa.IP_TTL, four, 128, 64, 64, wsa.EINVAL}, // V6ONLY sockets: 9.3
 		{ip, wsa.IP_TOS, four, 0, 16, 16, wsa.EINVAL},
 		{ip, wsa.IP_HDRINCL, []string{raw4}, 0, 1, 1, wsa.EINVAL},
@@ -124,6 +125,23 @@ func contains(all []string, s string) bool {
 		}
 	}
 	return false
+}
+
+// TestConnectICMPOption: a struct says how long it is, a driver that cannot tell has
+// none, and nobody sets it.
+func TestConnectICMPOption(t *testing.T) {
+	r := newRig(t, basetest.NewScript())
+	s := r.tcp()
+	get := func(size int) (int, wsa.Errno) {
+		return r.table(s).WSPGetSockOpt(s, wsa.IPPROTO_TCP, wsa.TCP_ICMP_ERROR_INFO, make([]byte, size))
+	}
+	if n, e := get(provider.ICMPErrorInfoSize - 1); n != provider.ICMPErrorInfoSize || e != wsa.EFAULT {
+		t.Errorf("short buffer: %d %s", n, name(e))
+	}
+	if _, e := get(provider.ICMPErrorInfoSize); e != wsa.ENOPROTOOPT {
+		t.Errorf("a driver that cannot tell: %s", name(e))
+	}
+	r.want("set", r.set(s, wsa.IPPROTO_TCP, wsa.TCP_ICMP_ERROR_INFO, 1), wsa.ENOPROTOOPT)
 }
 
 // TestOptionErrors is the rest of winsock-spi 3.16, 9 and 12.6.

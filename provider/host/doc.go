@@ -59,6 +59,8 @@
 // EMSGSIZE from Recv means truncation. ENOBUFS of a full
 // interface queue, which the kernel shows only because of IP_RECVERR, counts as
 // a datagram lost on the way.
+// A stream tells of the ICMP error that has ended its attempt if
+// TCP_FAIL_CONNECT_ON_ICMP_ERROR is set (streamicmp_linux.go).
 //
 // # Where the host's kernel shows through
 //

@@ -33,12 +33,14 @@ type stream struct {
 	tx level // only "maybe": a full send leaves it up, and the next says EWOULDBLOCK
 
 	target  provider.Addr // of Connect
-	fin     atomic.Bool   // the peer's FIN was seen
-	shut    atomic.Bool   // Shutdown was called
-	acked   atomic.Bool   // and its FIN acknowledged
-	urgent  atomic.Bool   // urgent data ever came: a short receive proves nothing from then on
-	ended   atomic.Bool   // Recv has returned a true end of stream
-	reading sync.Mutex    // held while SO_ERROR is taken and latched: in between it is nowhere
+	told    atomic.Bool   // TCP_FAIL_CONNECT_ON_ICMP_ERROR
+	refusal atomic.Pointer[provider.ICMPError]
+	fin     atomic.Bool // the peer's FIN was seen
+	shut    atomic.Bool // Shutdown was called
+	acked   atomic.Bool // and its FIN acknowledged
+	urgent  atomic.Bool // urgent data ever came: a short receive proves nothing from then on
+	ended   atomic.Bool // Recv has returned a true end of stream
+	reading sync.Mutex  // held while SO_ERROR is taken and latched: in between it is nowhere
 }
 
 func (h *Host) openStream(af, protocol int32) (base.Endpoint, wsa.Errno) {

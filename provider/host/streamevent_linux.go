@@ -33,13 +33,14 @@ func (s *stream) absorb(events uint32) wsa.Events {
 func (s *stream) settle(events uint32) wsa.Events {
 	switch {
 	case events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
-		if !s.takeError() {
+		if !s.takeICMP() && !s.takeError() {
 			s.die(wsa.ECONNABORTED)
 		}
 		return everything
 	case events&unix.EPOLLOUT == 0:
 		return 0
 	}
+	s.endICMP()
 	hint := s.flow(events) // first: who sees Connected must see that it is writable
 	s.peer.Store(&s.target)
 	s.step(base.Connecting, base.Connected)

@@ -53,6 +53,9 @@ const (
 	TCP_FASTOPEN   int32 = 15
 	TCP_KEEPCNT    int32 = 16
 	TCP_KEEPINTVL  int32 = 17 // seconds
+
+	TCP_FAIL_CONNECT_ON_ICMP_ERROR int32 = 18 // bool
+	TCP_ICMP_ERROR_INFO            int32 = 19 // ICMP_ERROR_INFO, 36 bytes
 )
 
 // Options of levels IPPROTO_IP and IPPROTO_IPV6.

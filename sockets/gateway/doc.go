@@ -27,8 +27,9 @@
 // it; ECN is each connection's own. Both sides are asked whether they are there
 // ([Limits].KeepAlive), as a program's own keep-alive and TCP_USER_TIMEOUT end at us:
 // a side that is gone is a reset of the other. What a router says of our SYN reaches
-// the program as the code that connect ended with, from our address; a TCP traceroute
-// sees us and the far end, not the routers between.
+// the program as the code that connect ended with, from our address; if somebody chose
+// the TTL (nmap, a TCP traceroute) it is told as the router said it
+// (TCP_FAIL_CONNECT_ON_ICMP_ERROR, TCP_ICMP_ERROR_INFO).
 //
 // # UDP and ping
 //

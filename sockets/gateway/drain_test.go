@@ -6,9 +6,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/netnsd/netnsd/provider/base/basetest"
 	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
@@ -36,4 +38,17 @@ func TestDrainStreams(t *testing.T) {
 	if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
 		t.Error(err)
 	}
+}
+
+// Whose attempt is not answered yet is no flow that goes on.
+func TestDrainAttempts(t *testing.T) {
+	w := newWorld(t, gateway.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { w.program.DialContext(ctx, "tcp", basetest.Blackhole4.String()+":80") })
+	await(t, "an attempt", func() bool { return w.gateway.TCPFlows.Load() == 1 })
+	w.gateway.Drain()
+	await(t, "given up", func() bool { return w.gateway.TCPCanceled.Load() == 1 })
+	cancel()
+	wg.Wait()
 }

@@ -26,6 +26,8 @@ type Gateway struct {
 
 	ctx     context.Context
 	cancel  context.CancelFunc
+	trying  context.Context // of attempts that are not answered yet; ends with ctx, or when draining begins
+	giveUp  context.CancelFunc
 	mu      sync.Mutex // guards closed against running, flows and published
 	closed  bool
 	drained atomic.Bool
@@ -58,6 +60,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.trying, g.giveUp = context.WithCancel(g.ctx)
 	g.flows = make(map[*splice]struct{})
 	g.everybody = broadcasts(cfg.Networks)
 	g.loops = newLoops()
@@ -89,8 +92,12 @@ func (g *Gateway) Close() error {
 }
 
 // Drain has the flows that there are go on, and no other begin: their packets are
-// dropped, so that a program tries again until it reaches whoever comes after us.
-func (g *Gateway) Drain() { g.drained.Store(true) }
+// dropped, so that a program tries again until it reaches whoever comes after us. So
+// does who waits for an answer to its attempt.
+func (g *Gateway) Drain() {
+	g.drained.Store(true)
+	g.giveUp()
+}
 
 // Resolver is what answers the name service's queries; its counters may be read.
 func (g *Gateway) Resolver() *dns.Resolver { return g.dns.names }

@@ -89,24 +89,30 @@ func (a *association) complain(to netip.AddrPort, e wsa.Errno, icmp provider.ICM
 // other family's numbers: then the code has to do.
 func (a *association) report(quote stack.Quote, to netip.Addr, e wsa.Errno, icmp provider.ICMPError) (r stack.ICMPError, ok bool) {
 	src := a.key.src.Addr().Unmap()
-	r = stack.ICMPError{From: a.g.ownLike(src), Type: icmp.Type, Code: icmp.Code, MTU: icmp.MTU}
-	if to.Is4() != src.Is4() {
-		return r, false
-	}
-	switch dst := quote.Destination(); {
-	case icmp.From == to && dst.IsValid():
-		r.From = dst // by the name that the program has for it
-	case icmp.From.IsValid() && !closed(icmp.From) && !icmp.From.IsLinkLocalUnicast():
-		r.From = icmp.From
-	}
+	r, ok = a.g.report(src, to, quote.Destination(), icmp)
 	if e == wsa.EMSGSIZE { // maybe our own kernel's, which has no type
 		r.Type, r.Code = 3, 4 // RFC 1191, 4
 		if src.Is6() {
 			r.Type, r.Code = 2, 0 // RFC 4443, 3.2
 		}
-		return r, icmp.MTU != 0
+		return r, ok && icmp.MTU != 0
 	}
-	return r, r.Type != 0
+	return r, ok && r.Type != 0
+}
+
+// report is icmp, drawn by a packet of ours to to, about the packet of the program from
+// src to dst: false if it is in the other family's numbers.
+func (g *Gateway) report(src, to, dst netip.Addr, icmp provider.ICMPError) (r stack.ICMPError, ok bool) {
+	r = stack.ICMPError{From: g.ownLike(src), Type: icmp.Type, Code: icmp.Code, MTU: icmp.MTU}
+	switch {
+	case to.Is4() != src.Is4():
+		return r, false
+	case icmp.From == to && dst.IsValid():
+		r.From = dst // by the name that the program has for it
+	case icmp.From.IsValid() && !closed(icmp.From) && !icmp.From.IsLinkLocalUnicast():
+		r.From = icmp.From
+	}
+	return r, true
 }
 
 var _ stack.Refuser = (*Gateway)(nil)

@@ -87,8 +87,9 @@ func (p *splice) run(dst netip.AddrPort) {
 		p.f.Drop()
 	case e != 0:
 		p.failed(e)
+		icmp := refusalOf(p.s)
 		p.hangUp(provider.CloseAbort)
-		p.g.end(p.f, e)
+		p.g.endAs(p.f, dst.Addr(), e, icmp)
 	case !p.accept():
 		p.hangUp(provider.CloseAbort)
 	default:
@@ -139,7 +140,7 @@ func (p *splice) connect(dst netip.AddrPort) wsa.Errno {
 		case <-p.bell:
 		case <-p.f.Canceled():
 			return wsa.ECANCELLED
-		case <-p.g.ctx.Done():
+		case <-p.g.trying.Done():
 			return wsa.ECANCELLED
 		}
 	}

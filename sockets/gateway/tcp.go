@@ -107,6 +107,7 @@ func (g *Gateway) mark(s *provider.Socket, f *stack.Flow, dst netip.AddrPort) {
 	}
 	if c.Has&provider.ControlTTL != 0 {
 		setOption(s, level, ttl, int(c.TTL))
+		setOption(s, wsa.IPPROTO_TCP, wsa.TCP_FAIL_CONNECT_ON_ICMP_ERROR, 1) // who counts hops wants to know whose
 	}
 }
 

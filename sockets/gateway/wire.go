@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"net/netip"
+
+	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/stack"
 )
@@ -36,6 +39,28 @@ func fateOf(e wsa.Errno) fate {
 		return f
 	}
 	return fate{reset: true, unreachable: stack.UnreachableProhibited}
+}
+
+// endAs gives a flow that was not accepted the end that the network gave the attempt to
+// dst.
+func (g *Gateway) endAs(f *stack.Flow, dst netip.Addr, e wsa.Errno, icmp provider.ICMPError) {
+	report, ok := g.report(f.Source().Addr().Unmap(), dst, f.Destination().Addr().Unmap(), icmp)
+	if !ok || report.Type == 0 {
+		g.end(f, e)
+		return
+	}
+	f.UnreachableBy(report)
+}
+
+// refusalOf is the ICMP error that has ended the attempt of s, if it is known.
+func refusalOf(s *provider.Socket) provider.ICMPError {
+	var b [provider.ICMPErrorInfoSize]byte
+	n, e := s.Chain().Table.WSPGetSockOpt(s, wsa.IPPROTO_TCP, wsa.TCP_ICMP_ERROR_INFO, b[:])
+	if e != 0 {
+		return provider.ICMPError{}
+	}
+	icmp, _ := provider.ICMPErrorFromInfo(b[:n])
+	return icmp
 }
 
 // end gives a flow that was not accepted its end.
