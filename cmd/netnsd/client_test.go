@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,7 +31,7 @@ func client() {
 	}
 	verbs := map[string]func(args []string) error{
 		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape, "hello": sayHello,
-		"query": query, "doh": askHTTPS, "udperror": udpError, "udpecho": udpEchoOf, "pmtu": pathMTU, "ports": ports,
+		"query": query, "doh": askHTTPS, "udperror": udpError, "udpecho": udpEchoOf, "pmtu": pathMTU, "ports": ports, "hold": hold,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
 	fmt.Println(outcome(err))
@@ -363,4 +364,31 @@ func (p *pattern) Read(b []byte) (int, error) {
 		b[i] = byte(p.state >> 56)
 	}
 	return len(b), nil
+}
+
+// hold has n connections to an echo, says so when each has been answered, and waits
+// for its end.
+func hold(args []string) error {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	var held []net.Conn
+	for range n {
+		c, err := net.Dial("tcp", args[0])
+		if err != nil {
+			return err
+		}
+		if _, err = c.Write([]byte("x")); err == nil {
+			_, err = io.ReadFull(c, make([]byte, 1))
+		}
+		if err != nil {
+			return err
+		}
+		held = append(held, c)
+	}
+	fmt.Println("ok")
+	syscall.Pause()
+	runtime.KeepAlive(held)
+	return nil
 }

@@ -28,12 +28,13 @@ const patience = time.Minute
 
 // served is a daemon in a lab.
 type served struct {
-	l      *lab
-	dir    string
-	file   string // its configuration
-	socket string
-	cmd    *exec.Cmd
-	ended  chan struct{}
+	l        *lab
+	dir      string
+	file     string // its configuration
+	socket   string
+	settings string
+	cmd      *exec.Cmd
+	ended    chan struct{}
 
 	mu    sync.Mutex
 	lines []string      // of its log
@@ -53,11 +54,17 @@ func (l *lab) inner() (name string) {
 // own, and waits until it says that it is ready.
 func (l *lab) netnsd(config string) *served {
 	l.t.Helper()
+	return l.netnsdWith("drain: 20s", config)
+}
+
+// netnsdWith has settings of the daemon itself.
+func (l *lab) netnsdWith(settings, config string) *served {
+	l.t.Helper()
 	dir := l.dir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		l.t.Fatal(err)
 	}
-	d := &served{l: l, dir: dir, file: filepath.Join(dir, "netnsd.yaml"), socket: filepath.Join(dir, "sock")}
+	d := &served{l: l, dir: dir, file: filepath.Join(dir, "netnsd.yaml"), socket: filepath.Join(dir, "sock"), settings: settings}
 	d.write(config)
 	l.t.Cleanup(d.kill)
 	d.start()
@@ -66,7 +73,7 @@ func (l *lab) netnsd(config string) *served {
 
 func (d *served) write(config string) {
 	d.l.t.Helper()
-	text := "version: 1\ndaemon: {socket: DIR/sock, drain: 20s}\n" + config
+	text := "version: 1\ndaemon: {socket: DIR/sock, " + d.settings + "}\n" + config
 	if err := os.WriteFile(d.file, []byte(strings.ReplaceAll(text, "DIR", d.dir)), 0o600); err != nil {
 		d.l.t.Fatal(err)
 	}
