@@ -76,7 +76,15 @@ type Config struct {
 	// NoOffload asks for plain packets: no virtio_net_hdr, no segmentation, checksums finished. An adopted device that
 	// has the header keeps it.
 	NoOffload bool
+	// Follow is by what an adopted device is followed where this process may not enter its namespace: what Subscribe has
+	// opened there, and the index of the link. Default: the namespace is entered, or the data path has to tell. Adopt takes
+	// the descriptor over, also on an error, and does not enter then; Open ignores it. A device that is moved to another
+	// namespace is followed by its data path from then on.
+	Follow *Following
 }
+
+// Following is a socket of Subscribe, and the index of the link that is to be followed.
+type Following struct{ FD, Index int }
 
 // Validate reports the first field that no device could be opened with. Errors wrap os.ErrInvalid.
 func (c Config) Validate() error {

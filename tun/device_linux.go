@@ -23,7 +23,8 @@ type Device struct {
 	state *latest.Value[State]
 	mtu   atomic.Int64 // State.MTU, without its lock
 
-	link *Link // nil where netlink in the namespace of the device is out of reach
+	link  *Link // nil where netlink in the namespace of the device is out of reach
+	index int   // of Config.Follow
 
 	// The goroutines that follow device and namespace live by ctx and are awaited by wg.
 	ctx       context.Context

@@ -37,7 +37,8 @@
 //
 // A device made by Open is followed by netlink in its own namespace, so is an adopted one where privilege suffices. An
 // adopter without privilege (CAP_NET_ADMIN over the namespace) learns the same from the descriptor alone: down from the
-// first EIO, up from poll, deletion from the parked reader; the MTU is then what Config.MTU says and Link is refused.
+// first EIO, up from poll, deletion from the parked reader; the MTU is then what Config.MTU says and Link is refused. With a
+// socket that somebody with privilege has opened for it there (Subscribe, Config.Follow) it hears all that Open would.
 //
 // # Privilege
 //

@@ -19,16 +19,23 @@ type follower struct {
 
 // newFollower subscribes in the namespace of the calling thread. Listening needs no privilege.
 func newFollower() (*follower, error) {
+	fd, err := newSubscription()
+	if err != nil {
+		return nil, err
+	}
+	return newFollowerOf(fd), nil
+}
+
+func newSubscription() (int, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, fmt.Errorf("tun: netlink socket: %w", err)
+		return -1, fmt.Errorf("tun: netlink socket: %w", err)
 	}
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK}); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("tun: netlink group of links: %w", err)
+		return -1, fmt.Errorf("tun: netlink group of links: %w", err)
 	}
-	// 64 KiB holds the largest message: iproute2 reads with 32 KiB.
-	return &follower{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10)}, nil
+	return fd, nil
 }
 
 // next waits for changes. ENOBUFS says that some were lost.
@@ -153,7 +160,7 @@ func (d *Device) hear(f *follower) (gone bool) {
 			// Among what was lost there may have been a flap: count one rather than let routes go missing.
 			d.apply(false, 0)
 			f.drain()
-			if d.ask() != nil {
+			if d.askThrough(f) != nil {
 				return true
 			}
 		case err != nil:
@@ -161,7 +168,7 @@ func (d *Device) hear(f *follower) (gone bool) {
 		}
 		for _, c := range changes {
 			switch {
-			case c.index != d.link.Index():
+			case c.index != d.followed():
 			case c.gone:
 				return true
 			default:

@@ -102,21 +102,18 @@ func (d *Device) setOffloads(fd int, want bool) error {
 // On success the descriptors belong to the Device, close-on-exec and non-blocking (the latter also for who else holds the
 // same open file); on error they are still the caller's, open.
 func Adopt(fds []int, cfg Config) (*Device, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	if len(fds) == 0 {
-		return nil, fmt.Errorf("tun: adopt: no descriptor: %w", os.ErrInvalid)
-	}
-	ports, err := adoptPorts(fds)
+	d, err := adopt(fds, cfg)
 	if err != nil {
+		if cfg.Follow != nil {
+			unix.Close(cfg.Follow.FD)
+		}
 		return nil, err
 	}
-	d, err := newDevice(ports, cfg)
-	if err != nil {
-		return nil, err
-	}
-	if f, err := d.subscribeThere(); err == nil {
+	if cfg.Follow != nil {
+		if err := d.followBy(cfg.Follow.FD, cfg.Follow.Index); err != nil {
+			return nil, errors.Join(fmt.Errorf("tun: %s: follow: %w", d.name, err), d.Close())
+		}
+	} else if f, err := d.subscribeThere(); err == nil {
 		d.wg.Go(func() { d.follow(f) }) // ended by Close, or with the device
 	} else {
 		d.followDescriptor()
@@ -128,6 +125,20 @@ func Adopt(fds []int, cfg Config) (*Device, error) {
 		unix.Close(fd) // the Device works on duplicates, so that an error could leave these alone
 	}
 	return d, nil
+}
+
+func adopt(fds []int, cfg Config) (*Device, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if len(fds) == 0 {
+		return nil, fmt.Errorf("tun: adopt: no descriptor: %w", os.ErrInvalid)
+	}
+	ports, err := adoptPorts(fds)
+	if err != nil {
+		return nil, err
+	}
+	return newDevice(ports, cfg)
 }
 
 func adoptPorts(fds []int) (ports []port, err error) {
