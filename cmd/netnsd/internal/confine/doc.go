@@ -11,7 +11,8 @@
 //	dumpable 0     nobody with our uid and our capabilities may trace us or read our
 //	               descriptors: the program inside, for one
 //	Landlock       no file may be opened but some configuration, to be read
-//	seccomp        no program, namespace, mount, trace, module, key, other uid ...
+//	seccomp        no program, namespace, mount, trace, module, key, other uid, unix
+//	               socket, nor typing into the terminal
 //
 // All of it holds for every thread, those to come too, and is not undone. So it
 // comes last: when files, device and sockets that need a right are open and the
@@ -26,7 +27,8 @@
 // bytes. A kernel from Linux 5.11 works out when the filter is installed which calls
 // it always allows, and looks those up in a bitmap (kernel/seccomp.c,
 // seccomp_cache_prepare): that is so of all for which the filter looks at the
-// number alone. So arguments are looked at of socket and clone only. The flag
+// number alone. So arguments are looked at of socket, clone and ioctl, of which none
+// carries a byte here. The flag
 // SPEC_ALLOW keeps a kernel before 5.16 from turning on the mitigation of
 // speculative store bypass, which costs every load.
 //

@@ -25,6 +25,8 @@ const resolvConf = "/etc/resolv.conf"
 const (
 	read    = ll.AccessFSReadFile | ll.AccessFSReadDir
 	replace = ll.AccessFSMakeReg | ll.AccessFSRemoveFile
+	write   = ll.AccessFSWriteFile
+	remove  = ll.AccessFSReadDir | ll.AccessFSRemoveFile // it is locked meanwhile
 )
 
 // opens is what remains, in words.
@@ -34,6 +36,12 @@ func (cfg Config) opens() (all []string) {
 	}
 	for _, path := range cfg.Replace {
 		all = append(all, "but replaces in "+path)
+	}
+	for _, path := range cfg.Append {
+		all = append(all, "but writes to "+path)
+	}
+	for _, path := range cfg.Remove {
+		all = append(all, "but removes from "+path)
 	}
 	return all
 }
@@ -54,6 +62,16 @@ func (cfg Config) files() error {
 	rules := []landlock.Rule{landlock.PathAccess(read, cfg.reads()...).IgnoreIfMissing()}
 	if len(cfg.Replace) > 0 {
 		rules = append(rules, landlock.PathAccess(replace, cfg.Replace...))
+	}
+	for _, path := range cfg.Append {
+		access := landlock.AccessFSSet(write)
+		if st, err := os.Stat(path); err == nil && st.IsDir() {
+			access |= ll.AccessFSMakeReg
+		}
+		rules = append(rules, landlock.PathAccess(access, path).IgnoreIfMissing())
+	}
+	if len(cfg.Remove) > 0 {
+		rules = append(rules, landlock.PathAccess(remove, cfg.Remove...).IgnoreIfMissing())
 	}
 	return landlock.V5.BestEffort().RestrictPaths(rules...)
 }

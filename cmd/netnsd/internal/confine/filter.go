@@ -33,45 +33,83 @@ var never = []uint32{
 	unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_SYSLOG, unix.SYS_VHANGUP, unix.SYS_LOOKUP_DCOOKIE,
 }
 
-// families of sockets that are left. Go asks by AF_NETLINK for interfaces; by AF_UNIX
-// a C library asks for names, and a service manager is told that we are ready.
-var families = []uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK}
+// families of sockets that are left. Go asks by AF_NETLINK for interfaces. There is no
+// AF_UNIX: who is root connects to the sockets of service and container managers, and
+// has them execute what he likes.
+var families = []uint32{unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK}
 
-// A denial is a call; if bits are given, one that has some of them in an argument.
-type denial struct{ nr, arg, bits uint32 }
+// typing is into the terminal that we were started from: what is put into its input
+// would be executed by the shell that comes after us.
+var typing = denial{nr: unix.SYS_IOCTL, arg: 1, is: []uint32{unix.TIOCSTI, unix.TIOCLINUX}}
 
-// program is the filter for one architecture, which denies more besides. x32 shares
-// amd64's, and has its own numbers from x32Bit up.
-func program(arch uint32, more []denial) []unix.SockFilter {
+// A denial is a call; one that has some of bits in an argument, or one of the values
+// is, or any but the value but. There is one for each call.
+type denial struct {
+	nr, arg, bits uint32
+	is            []uint32
+	but           uint32
+}
+
+// A filter is for one architecture, which denies more besides what nobody does, and
+// has sockets of these families alone.
+type filter struct {
+	arch     uint32
+	more     []denial
+	families []uint32
+	enters   bool // namespaces, by setns(2)
+}
+
+var (
+	allow   = ret(unix.SECCOMP_RET_ALLOW)
+	deny    = ret(unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM))
+	unknown = ret(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS))
+)
+
+// program is the filter itself. x32 shares amd64's architecture, and has its own
+// numbers from x32Bit up.
+func (f filter) program() []unix.SockFilter {
 	const x32Bit = 0x40000000
-	deny := ret(unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM))
-	unknown := ret(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS))
 	prog := []unix.SockFilter{
-		load(dataArch), jump(unix.BPF_JEQ, arch, 1, 0), unknown,
+		load(dataArch), jump(unix.BPF_JEQ, f.arch, 1, 0), unknown,
 		load(dataNr), jump(unix.BPF_JGE, x32Bit, 0, 1), unknown,
 		// A C library goes on with clone, whose flags can be seen.
 		jump(unix.BPF_JEQ, unix.SYS_CLONE3, 0, 1), unknown,
 	}
 	for _, nr := range append(never[:len(never):len(never)], barred...) {
-		prog = append(prog, jump(unix.BPF_JEQ, nr, 0, 1), deny)
-	}
-	for _, d := range more {
-		if d.bits == 0 {
-			prog = append(prog, jump(unix.BPF_JEQ, d.nr, 0, 1), deny)
-			continue
+		if nr != unix.SYS_SETNS || !f.enters {
+			prog = append(prog, denial{nr: nr}.compile()...)
 		}
-		prog = append(prog, jump(unix.BPF_JEQ, d.nr, 0, 4), load(dataArg0+8*d.arg),
-			jump(unix.BPF_JSET, d.bits, 0, 1), deny, ret(unix.SECCOMP_RET_ALLOW))
+	}
+	for _, d := range f.more {
+		prog = append(prog, d.compile()...)
 	}
 	// Threads yes, processes no.
 	prog = append(prog, jump(unix.BPF_JEQ, unix.SYS_CLONE, 0, 4), load(dataArg0),
-		jump(unix.BPF_JSET, unix.CLONE_THREAD, 0, 1), ret(unix.SECCOMP_RET_ALLOW), deny)
-	n := len(families)
+		jump(unix.BPF_JSET, unix.CLONE_THREAD, 0, 1), allow, deny)
+	n := len(f.families)
 	prog = append(prog, jump(unix.BPF_JEQ, unix.SYS_SOCKET, 0, n+2), load(dataArg0))
-	for i, f := range families {
-		prog = append(prog, jump(unix.BPF_JEQ, f, uint8(n-i), 0))
+	for i, family := range f.families {
+		prog = append(prog, jump(unix.BPF_JEQ, family, uint8(n-i), 0))
 	}
-	return append(prog, ret(unix.SECCOMP_RET_ERRNO|uint32(unix.EAFNOSUPPORT)), ret(unix.SECCOMP_RET_ALLOW))
+	return append(prog, ret(unix.SECCOMP_RET_ERRNO|uint32(unix.EAFNOSUPPORT)), allow)
+}
+
+// compile is a block that other calls skip.
+func (d denial) compile() []unix.SockFilter {
+	argument := load(dataArg0 + 8*d.arg)
+	switch n := len(d.is); {
+	case n > 0:
+		prog := []unix.SockFilter{jump(unix.BPF_JEQ, d.nr, 0, n+3), argument}
+		for i, v := range d.is {
+			prog = append(prog, jump(unix.BPF_JEQ, v, n-i, 0))
+		}
+		return append(prog, allow, deny)
+	case d.bits != 0:
+		return []unix.SockFilter{jump(unix.BPF_JEQ, d.nr, 0, 4), argument, jump(unix.BPF_JSET, d.bits, 0, 1), deny, allow}
+	case d.but != 0:
+		return []unix.SockFilter{jump(unix.BPF_JEQ, d.nr, 0, 4), argument, jump(unix.BPF_JEQ, d.but, 1, 0), deny, allow}
+	}
+	return []unix.SockFilter{jump(unix.BPF_JEQ, d.nr, 0, 1), deny}
 }
 
 // Offsets in struct seccomp_data (seccomp(2)), of the low half of the argument on
@@ -95,9 +133,12 @@ func ret(action uint32) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: action}
 }
 
-// filter installs the program in all threads. It needs no_new_privs, or
-// CAP_SYS_ADMIN, which is gone.
-func filter(more []denial) error { return install(program(arches[runtime.GOARCH], more)) }
+// install has the filter hold all threads. It needs no_new_privs, or CAP_SYS_ADMIN,
+// which is gone.
+func (f filter) install() error {
+	f.arch = arches[runtime.GOARCH]
+	return install(f.program())
+}
 
 func install(prog []unix.SockFilter) error {
 	// TSYNC sets no_new_privs in the other threads, too.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
@@ -21,15 +22,31 @@ type Config struct {
 	Replace []string
 	// Read are files and folders, besides those of the system, that will be read.
 	Read []string
+	// Append are folders in which files will be made and written to, and files to write
+	// to; Remove are folders that files will go from.
+	Append, Remove []string
+	// Alone says that no process will be signalled.
+	Alone bool
 }
 
 // A Mean is what keeps an attacker who has got hold of this process from
-// something. It is opener.Mean.
+// something, or a program from a way around its network.
 type Mean struct {
-	Against string
-	By      string
-	Objects []string // what is left all the same
-	Missing string   // why it is not there
+	Against string   `json:"against"`
+	By      string   `json:"by"`
+	Objects []string `json:"objects,omitempty"` // what is hidden, or left all the same
+	Missing string   `json:"missing,omitempty"` // why it is not there: the way is open
+}
+
+func (m Mean) String() string {
+	s := m.Against + ": " + m.By
+	if len(m.Objects) > 0 {
+		s += " (" + strings.Join(m.Objects, ", ") + ")"
+	}
+	if m.Missing != "" {
+		s += ": MISSING: " + m.Missing
+	}
+	return s
 }
 
 // Self confines the whole process, every thread of it, for good. It must be called
@@ -37,7 +54,14 @@ type Mean struct {
 func Self(cfg Config) []Mean {
 	keep := cfg.needs()
 	return apply(cfg.means(),
-		func() error { return privileges(keep) }, cfg.files, func() error { return filter(nil) })
+		func() error { return privileges(keep) }, cfg.files, filter{more: cfg.calls(), families: families}.install)
+}
+
+func (cfg Config) calls() []denial {
+	if cfg.Alone {
+		return quiet()
+	}
+	return []denial{typing}
 }
 
 // apply takes the step of each mean.
@@ -60,7 +84,7 @@ func (cfg Config) means() []Mean {
 	return []Mean{
 		{Against: "netnsd with privileges", By: "no capability, no_new_privs, not traceable", Objects: but(cfg.needs())},
 		{Against: "netnsd opening files", By: "Landlock", Objects: cfg.opens(), Missing: missingLandlock()},
-		{Against: "netnsd executing, tracing, mounting, joining namespaces", By: "seccomp filter", Missing: missingFilter()},
+		{Against: "netnsd executing, tracing, mounting, joining namespaces, connecting to unix sockets", By: "seccomp filter", Missing: missingFilter()},
 	}
 }
 

@@ -4,6 +4,7 @@ package confine_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 	providertest.Main(m)
 }
 
-var tries = map[string]func(dir string){"calls": calls, "onlooker": onlooker, "files": files, "threads": threads}
+var tries = map[string]func(dir string){"calls": calls, "alone": alone, "onlooker": onlooker, "opener": openers, "files": files, "places": places, "threads": threads}
 
 // confined is Self, with all of it applied.
 func confined(cfg confine.Config) {
@@ -101,6 +103,10 @@ func calls(string) {
 		_, err = unix.Socket(family, unix.SOCK_DGRAM, 0)
 		say(name, err)
 	}
+	say("type", unix.IoctlSetPointerInt(0, unix.TIOCSTI, 'x'))
+	say("select from the terminal", unix.IoctlSetPointerInt(0, unix.TIOCLINUX, 2))
+	_, err = unix.IoctlGetTermios(0, unix.TCGETS)
+	say("look at the terminal", err)
 	say("signal", unix.Kill(os.Getpid(), 0))
 	// Threads are still to be had.
 	locked, end := make(chan struct{}), make(chan struct{})
@@ -135,7 +141,8 @@ func TestCalls(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"run": "operation not permitted", "vsock": "address family not supported", "packet": "address family not supported",
-		"inet": "<nil>", "inet6": "<nil>", "unix": "<nil>", "netlink": "<nil>", "signal": "<nil>", "threads": "<nil>",
+		"inet": "<nil>", "inet6": "<nil>", "unix": "address family not supported", "netlink": "<nil>", "signal": "<nil>", "threads": "<nil>",
+		"type": "operation not permitted", "select from the terminal": "operation not permitted", "look at the terminal": "inappropriate ioctl",
 	} {
 		if !strings.Contains(said[name], want) {
 			t.Errorf("%s: %q, want %s", name, said[name], want)
@@ -162,7 +169,7 @@ func onlooker(dir string) {
 	say("make", os.WriteFile(filepath.Join(dir, "more"), nil, 0o600))
 	say("remove", os.Remove(filepath.Join(dir, "old")))
 	say("rename", os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "old")))
-	say("signal", unix.Kill(os.Getppid(), 0))
+	signals()
 	_, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	say("socket", err)
 	_, err = unix.PidfdOpen(os.Getppid(), 0)
@@ -173,6 +180,42 @@ func onlooker(dir string) {
 	say("run", run.Run())
 }
 
+// signals tries each way to reach our parent, and our own threads, as the runtime does.
+func signals() {
+	say("signal", unix.Kill(os.Getppid(), 0))
+	say("signal a thread", unix.Tgkill(os.Getppid(), os.Getppid(), 0))
+	var info [128]byte
+	_, _, errno := unix.Syscall6(unix.SYS_RT_TGSIGQUEUEINFO, uintptr(os.Getppid()), uintptr(os.Getppid()), 0, uintptr(unsafe.Pointer(&info)), 0, 0)
+	say("queue to a thread", errno)
+	say("own threads", unix.Tgkill(os.Getpid(), os.Getpid(), 0))
+}
+
+// alone has nobody to signal.
+func alone(string) {
+	confined(confine.Config{Alone: true})
+	signals()
+}
+
+func TestAlone(t *testing.T) {
+	said, _ := attempt(t, "alone")
+	silent(t, said)
+}
+
+func silent(t *testing.T, said map[string]string) {
+	t.Helper()
+	for _, name := range []string{"signal", "signal a thread", "queue to a thread"} {
+		if said[name] != unix.EPERM.Error() {
+			t.Errorf("%s: %q, want EPERM", name, said[name])
+		}
+	}
+	if said["own threads"] != "<nil>" {
+		t.Errorf("own threads: %q", said["own threads"])
+	}
+	if why, is := said["MISSING"]; is {
+		t.Error(why)
+	}
+}
+
 func TestOnlooker(t *testing.T) {
 	said, dir := attempt(t, "onlooker")
 	for _, name := range []string{"look", "look who"} {
@@ -180,11 +223,72 @@ func TestOnlooker(t *testing.T) {
 			t.Errorf("%s: %q", name, said[name])
 		}
 	}
-	for _, name := range []string{"write", "make", "remove", "rename", "signal", "socket", "pidfd", "limits", "run"} {
+	for _, name := range []string{"write", "make", "remove", "rename", "socket", "pidfd", "limits", "run"} {
 		if !strings.Contains(said[name], unix.EPERM.Error()) {
 			t.Errorf("%s: %q, want EPERM", name, said[name])
 		}
 	}
+	silent(t, said)
+	unharmed(t, dir)
+}
+
+// openers makes what devices take, and tries more.
+func openers(dir string) {
+	for _, m := range confine.Opener() {
+		if m.Missing != "" {
+			fmt.Println("MISSING", m.By, m.Missing)
+		}
+	}
+	runtime.LockOSThread()
+	here, err := os.Open("/proc/thread-self/ns/net")
+	if err == nil {
+		err = unix.Setns(int(here.Fd()), unix.CLONE_NEWNET)
+	}
+	say("enter", err)
+	_, err = os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	say("device", err)
+	_, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE)
+	say("netlink", err)
+	_, err = os.OpenFile(filepath.Join(dir, "old"), os.O_WRONLY, 0)
+	say("write", err)
+	say("make", os.WriteFile(filepath.Join(dir, "more"), nil, 0o600))
+	say("truncate", os.Truncate(filepath.Join(dir, "old"), 0))
+	say("remove", os.Remove(filepath.Join(dir, "old")))
+	say("mount", unix.Mount("none", dir, "tmpfs", 0, ""))
+	say("unshare", unix.Unshare(unix.CLONE_NEWNET))
+	signals()
+	for name, family := range map[string]int{"inet": unix.AF_INET, "unix": unix.AF_UNIX, "packet": unix.AF_PACKET} {
+		_, err = unix.Socket(family, unix.SOCK_DGRAM, 0)
+		say(name, err)
+	}
+}
+
+func TestOpener(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, who has capabilities to keep")
+	}
+	said, dir := attempt(t, "opener")
+	for _, name := range []string{"enter", "device", "netlink"} {
+		if said[name] != "<nil>" {
+			t.Errorf("%s: %q", name, said[name])
+		}
+	}
+	for _, name := range []string{"write", "make", "truncate", "remove", "mount", "unshare"} {
+		if !strings.Contains(said[name], unix.EPERM.Error()) {
+			t.Errorf("%s: %q, want EPERM", name, said[name])
+		}
+	}
+	for _, name := range []string{"inet", "unix", "packet"} {
+		if !strings.Contains(said[name], unix.EAFNOSUPPORT.Error()) {
+			t.Errorf("%s: %q, want EAFNOSUPPORT", name, said[name])
+		}
+	}
+	silent(t, said)
+	unharmed(t, dir)
+}
+
+func unharmed(t *testing.T, dir string) {
+	t.Helper()
 	if b, err := os.ReadFile(filepath.Join(dir, "old")); err != nil || string(b) != "old" {
 		t.Errorf("%q, %v", b, err)
 	}
@@ -225,6 +329,49 @@ func TestFiles(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "old")); err != nil || string(b) != "NEW" {
 		t.Errorf("replaced: %q, %v", b, err)
+	}
+}
+
+// places tries what Read, Append and Remove leave.
+func places(dir string) {
+	read, write, remove := filepath.Join(dir, "read"), filepath.Join(dir, "write"), filepath.Join(dir, "remove")
+	for _, d := range []string{read, write, remove} {
+		if err := errors.Join(os.Mkdir(d, 0o755), os.WriteFile(filepath.Join(d, "f"), []byte("f"), 0o644)); err != nil {
+			say("prepare", err)
+		}
+	}
+	confined(confine.Config{Read: []string{read}, Append: []string{write, filepath.Join(dir, "old")}, Remove: []string{remove}})
+	appends := func(name string) error {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err == nil {
+			f.Close()
+		}
+		return err
+	}
+	for _, name := range []string{"read", "write", "remove"} {
+		_, err := os.ReadFile(filepath.Join(dir, name, "f"))
+		say(name+" reads", err)
+		say(name+" appends", appends(name+"/f"))
+		say(name+" makes", appends(name+"/g"))
+		say(name+" truncates", os.Truncate(filepath.Join(dir, name, "f"), 0))
+		say(name+" removes", os.Remove(filepath.Join(dir, name, "f")))
+	}
+	say("file appends", appends("old"))
+	say("its neighbour", appends("new"))
+}
+
+func TestPlaces(t *testing.T) {
+	said, _ := attempt(t, "places")
+	may := map[string]bool{
+		"read reads": true, "write appends": true, "write makes": true, "remove removes": true, "file appends": true,
+	}
+	if len(said) != 3*5+2 {
+		t.Errorf("%q", said)
+	}
+	for what, got := range said {
+		if want := may[what]; want != (got == "<nil>") || !want && !strings.Contains(got, unix.EACCES.Error()) {
+			t.Errorf("%s: %q", what, got)
+		}
 	}
 }
 

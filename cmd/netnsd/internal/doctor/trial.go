@@ -30,9 +30,7 @@ func trial() []Check {
 	for _, w := range setup.Warnings {
 		all = append(all, Check{Name: "trial", State: Warn, Detail: w})
 	}
-	for _, m := range confine.Means(confine.Config{}) {
-		setup.Means = append(setup.Means, opener.Mean(m))
-	}
+	setup.Means = append(setup.Means, confine.Means(confine.Config{})...)
 	for _, m := range setup.Means {
 		c := Check{Name: "holds", State: OK, Detail: m.String()}
 		if m.Missing != "" {

@@ -6,30 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
 )
 
 // A Mean is what keeps the program from one way around its network.
-type Mean struct {
-	Against string   `json:"against"`
-	By      string   `json:"by"`
-	Objects []string `json:"objects,omitempty"` // what is hidden, or kept all the same
-	Missing string   `json:"missing,omitempty"` // why it is not there: the way is open
-}
-
-func (m Mean) String() string {
-	s := m.Against + ": " + m.By
-	if len(m.Objects) > 0 {
-		s += " (" + strings.Join(m.Objects, ", ") + ")"
-	}
-	if m.Missing != "" {
-		s += ": MISSING: " + m.Missing
-	}
-	return s
-}
+type Mean = confine.Mean
 
 // maxObjects are named in a Mean; a desktop has hundreds of sockets.
 const maxObjects = 100

@@ -200,10 +200,7 @@ func (p *plane) start(child *opener.Child, argv []string, r opener.Request, mean
 		return ExitOurs, err
 	}
 	means = append(means, confine.Self(p.needs)...) // the device is open, and all processes are started
-	for _, m := range means {
-		setup.Means = append(setup.Means, opener.Mean(m))
-	}
-	if err := p.held(setup.Means, argv, strict); err != nil {
+	if err := p.held(append(setup.Means, means...), argv, strict); err != nil {
 		return ExitOurs, err
 	}
 	if err := p.publish(setup.Addrs); err != nil {
