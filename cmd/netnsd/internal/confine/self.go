@@ -58,10 +58,11 @@ func Self(cfg Config) []Mean {
 }
 
 func (cfg Config) calls() []denial {
+	pair := denial{nr: unix.SYS_SOCKETPAIR} // one end could connect elsewhere (unix(7), SOCK_DGRAM)
 	if cfg.Alone {
-		return quiet()
+		return append(quiet(), pair)
 	}
-	return []denial{typing}
+	return []denial{typing, pair}
 }
 
 // apply takes the step of each mean.

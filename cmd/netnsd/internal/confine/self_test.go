@@ -103,6 +103,8 @@ func calls(string) {
 		_, err = unix.Socket(family, unix.SOCK_DGRAM, 0)
 		say(name, err)
 	}
+	_, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	say("pair", err)
 	say("type", unix.IoctlSetPointerInt(0, unix.TIOCSTI, 'x'))
 	say("select from the terminal", unix.IoctlSetPointerInt(0, unix.TIOCLINUX, 2))
 	_, err = unix.IoctlGetTermios(0, unix.TCGETS)
@@ -142,7 +144,7 @@ func TestCalls(t *testing.T) {
 	for name, want := range map[string]string{
 		"run": "operation not permitted", "vsock": "address family not supported", "packet": "address family not supported",
 		"inet": "<nil>", "inet6": "<nil>", "unix": "address family not supported", "netlink": "<nil>", "signal": "<nil>", "threads": "<nil>",
-		"type": "operation not permitted", "select from the terminal": "operation not permitted", "look at the terminal": "inappropriate ioctl",
+		"pair": "operation not permitted", "type": "operation not permitted", "select from the terminal": "operation not permitted", "look at the terminal": "inappropriate ioctl",
 	} {
 		if !strings.Contains(said[name], want) {
 			t.Errorf("%s: %q, want %s", name, said[name], want)
