@@ -21,8 +21,8 @@ const ExitStatus = 125
 // program does not run, with the status to exit with; why is told to the data
 // plane, which has the user's ear.
 func Main(argv []string) int {
-	if os.Getenv(answersEnv) != "" {
-		return answers()
+	if as := os.Getenv(answersEnv); as != "" {
+		return answers(as)
 	}
 	// Capabilities, securebits, no_new_privs and the parent's death signal are
 	// properties of the thread that calls execve.

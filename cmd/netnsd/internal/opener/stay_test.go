@@ -17,13 +17,24 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
 	"github.com/netnsd/netnsd/sockets/gateway/owner"
 )
 
 // stay starts a Resident that ends with the test, and gives the number of our network.
 func stay(t *testing.T) (*Resident, uint64) {
 	t.Helper()
-	r, means, err := Stay()
+	r := resides(t, Stay)
+	network, err := owner.NetworkOf("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, network
+}
+
+func resides(t *testing.T, start func() (*Resident, []confine.Mean, error)) *Resident {
+	t.Helper()
+	r, means, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,11 +52,7 @@ func stay(t *testing.T) (*Resident, uint64) {
 			t.Errorf("%+v", m)
 		}
 	}
-	network, err := owner.NetworkOf("/proc/self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, network
+	return r
 }
 
 // ctx is long enough for a machine that stalls.
@@ -103,12 +110,18 @@ func TestResident(t *testing.T) {
 
 // It has few rights, and is not a way to more.
 func TestResidentConfined(t *testing.T) {
-	r, _ := stay(t)
+	looks := uint64(1<<unix.CAP_SYS_PTRACE | 1<<unix.CAP_DAC_READ_SEARCH)
+	confined(t, resides(t, Stay), looks)
+	confined(t, resides(t, StayOpen), looks|1<<unix.CAP_SYS_ADMIN|1<<unix.CAP_NET_ADMIN)
+}
+
+func confined(t *testing.T, r *Resident, caps uint64) {
+	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	few := fmt.Sprintf("%016x", 1<<unix.CAP_SYS_PTRACE|1<<unix.CAP_DAC_READ_SEARCH)
+	few := fmt.Sprintf("%016x", caps)
 	if os.Geteuid() != 0 {
 		few = fmt.Sprintf("%016x", 0)
 	}
@@ -170,6 +183,28 @@ func TestResidentBusy(t *testing.T) {
 	}
 }
 
+// What a service manager sends to all of a service does not end it before us.
+func TestResidentOutlives(t *testing.T) {
+	r, network := stay(t)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		if err := r.process.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Processes(network).ByInode(ctx(t), 1); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// One that looks opens nothing, and does not talk to those who ask for it.
+func TestResidentOnlyLooks(t *testing.T) {
+	r, _ := stay(t)
+	if err := r.Look("/proc/self/ns/net"); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Error(err)
+	}
+	<-r.Ended()
+}
+
 // Once we hang up it ends of itself.
 func TestResidentHungUp(t *testing.T) {
 	r, _ := stay(t)
@@ -182,21 +217,31 @@ func TestResidentHungUp(t *testing.T) {
 }
 
 func FuzzQuestion(f *testing.F) {
-	f.Add([]byte(`{"Version":1,"ID":7,"Network":4026531840,"Inode":4711}`))
-	f.Add([]byte(`{"Version":2,"ID":7}`))
-	f.Add([]byte(`{"Version":1,"ID":7}{}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Network":4026531840,"Inode":4711}`))
+	f.Add([]byte(`{"Version":1,"ID":7,"Inode":1}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Inode":1}{}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Open":{"Netns":"/run/netns/a","Name":"tun0","MTU":1500,"Persist":true,"Addrs":["10.0.2.100/24"],"Gateways":["10.0.2.2"],"Routes":["0.0.0.0/0"]}}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Open":{"Name":"../x"}}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Configure":7}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Close":7,"SetUp":7}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Look":"etc"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		q, err := parseQuestion(b)
-		if err == nil && (q.Version != version || q.ID == 0) {
+		switch p := q.Open; {
+		case err != nil:
+		case q.Version != version, q.ID == 0, q.Look != "" && q.Look[0] != '/', strings.Contains(q.Look, "\x00"):
 			t.Errorf("%q is %+v", b, q)
+		case p == nil:
+		case p.Name == "", len(p.Name) > 15, strings.Contains(p.Name, "/"), len(p.Routes) > maxRoutes, p.Netns != "" && p.Netns[0] != '/':
+			t.Errorf("%q is %+v", b, p)
 		}
 	})
 }
 
 func FuzzReply(f *testing.F) {
-	f.Add([]byte(`{"Version":1,"ID":7,"Process":{"pid":1,"exe":"/sbin/init"}}`))
-	f.Add([]byte(`{"Version":1,"ID":7,"Nobody":true}`))
-	f.Add([]byte(`{"Version":1,"Means":[{"Against":"a","By":"b"}]}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Process":{"pid":1,"exe":"/sbin/init"}}`))
+	f.Add([]byte(`{"Version":2,"ID":7,"Nobody":true}`))
+	f.Add([]byte(`{"Version":2,"Means":[{"Against":"a","By":"b"}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := parseReply(b)
 		if err != nil {
