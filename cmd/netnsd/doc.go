@@ -11,7 +11,9 @@
 //	              │           ├─ confine   what netnsd itself has left then
 //	              │           └─ doctor    what keeps run from working
 //	              ├─ daemon ──┬─ config    netnsd.yaml, read strictly
-//	              │           └─ control   its socket, and who may ask there
+//	              │           ├─ control   its socket, and who may ask there
+//	              │           ├─ opener    devices in namespaces; whose a socket is
+//	              │           └─ confine   what the daemon itself has left
 //	              ├─ explain ── chain
 //	              ├─ replay     what policies say of an audit file
 //	              ├─ demo ───── run, chain
@@ -81,14 +83,13 @@
 //	                                      files come and go in its folder. As root that is /etc/shadow, too
 //	programs, namespaces, mounts, traces, a seccomp filter (EPERM), also packet and vsock sockets
 //	modules, keys, io_uring, other uids
+//	services of the host, as their user   it makes no unix socket
+//	to type into the terminal             the filter (TIOCSTI, TIOCLINUX: EPERM)
 //	the program, as the same user         not traceable: there are no core dumps, nor a debugger without
 //	                                      CAP_SYS_PTRACE
 //
 // What it keeps is its purpose: sockets of the internet, in the host's network, and
 // signals to processes of the same user. It is no sandbox for them.
-//
-// The daemon gives nothing up yet: it opens devices as namespaces come; see package
-// internal/daemon.
 //
 // Landlock does not let it look at other processes either. Whose a socket is, it asks
 // of a second process, the opener that stays, if there is an audit or a policy file:
@@ -97,9 +98,18 @@
 // nobody. Who has got hold of netnsd can ask it who holds a socket, in every network
 // namespace, and no more.
 //
+// The daemon is the same two from its beginning to its end. It keeps
+// CAP_NET_BIND_SERVICE, as ports are published at any time, reads in the folders of its
+// configuration and policies, and writes in those of its audits (package
+// internal/daemon); it signals nobody. Its opener makes the devices: with
+// CAP_SYS_ADMIN and CAP_NET_ADMIN besides, netlink as its only sockets, and a filter
+// by which it makes and removes no file. Who has got hold of the daemon can ask it for
+// a device in every network namespace but the daemon's own, and so have the traffic of
+// programs there; who has got hold of the opener is root but for the filter.
+//
 // Against the user who runs netnsd there is nothing to hold.
 //
-// testdata/script/run/escape.txtar tries what is new here, confined.txtar netnsd
-// itself; inside.txtar, and the tests TestWaysOut, TestKilled and those of
-// internal/opener the rest.
+// testdata/script/run/escape.txtar tries what is new here, confined.txtar and
+// TestDaemonConfined netnsd itself; inside.txtar, and the tests TestWaysOut, TestKilled
+// and those of internal/opener the rest.
 package main

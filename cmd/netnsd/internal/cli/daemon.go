@@ -20,9 +20,10 @@ const defaultConfig = "/etc/netnsd/netnsd.yaml"
 
 func newDaemon() *cobra.Command {
 	var (
-		file  string
-		ready int
-		check bool
+		file   string
+		ready  int
+		check  bool
+		strict bool
 	)
 	cmd := &cobra.Command{
 		Use:   "daemon [flags]",
@@ -42,6 +43,13 @@ when it is made anew. Its name service is host 3 of its network: write
 reads. A device with persist: true outlives the daemon, however that ended, and is
 taken over by the next.
 
+The process that carries traffic gives up root's privileges before it begins, but for
+ports below 1024; a second one, the opener, makes the devices, and each ends with the
+other. Files are opened without privileges from then on: policies are read and audits
+written in the folders that the file names at the start, so a reload that names
+another is refused until a restart. Give audits a folder of their own. What the kernel
+does not have for that is logged and in the status; with --strict it is an error.
+
 Messages go to stderr, as text on a terminal and as JSON elsewhere (daemon.log).
 Under systemd it is Type=notify. Exit status: 0 ended by a signal; 1 failed; 2 used
 wrongly, or the file is not right.`,
@@ -52,6 +60,7 @@ wrongly, or the file is not right.`,
 	f := cmd.Flags()
 	f.StringVarP(&file, "config", "c", defaultConfig, "the configuration, a YAML `FILE`")
 	f.IntVar(&ready, "ready-fd", 0, "when all is served, write a newline to descriptor `N` and close it")
+	f.BoolVar(&strict, "strict", false, "do not run where something that holds netnsd itself cannot be had")
 	f.BoolVar(&check, "check", false, "read and check the file, and exit")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if ready != 0 && ready < 3 {
@@ -65,7 +74,7 @@ wrongly, or the file is not right.`,
 			return nil
 		}
 		level := new(slog.LevelVar)
-		cfg := daemon.Config{File: file, Version: readVersions().Version, Log: daemonLog(os.Stderr, c.Daemon.Log.Format, level), Level: level}
+		cfg := daemon.Config{File: file, Version: readVersions().Version, Log: daemonLog(os.Stderr, c.Daemon.Log.Format, level), Level: level, Strict: strict}
 		if cfg.Notify, err = daemon.NewNotify(ready); err != nil {
 			return usage(err)
 		}

@@ -48,6 +48,9 @@ func writeStatus(w io.Writer, s control.Status, colours bool) error {
 	if s.Problem != "" {
 		fmt.Fprintf(w, "%s %s\n", paint(colours, red, "the last reload was refused:"), s.Problem)
 	}
+	for _, m := range s.Missing {
+		fmt.Fprintf(w, "%s %s\n", paint(colours, yellow, "nothing holds"), m)
+	}
 	if len(s.Attachments) == 0 {
 		_, err := fmt.Fprintln(w, "nothing is attached")
 		return err

@@ -18,6 +18,9 @@
 // comes last: when files, device and sockets that need a right are open and the
 // program has been started.
 //
+// [Onlooker] and [Opener] are for the processes that keep privileges, with which they
+// do little.
+//
 // What stays open, by descriptor, is unaffected. [Self] never fails: what the kernel
 // does not have is in the [Mean] of it, and whoever calls decides (--strict).
 //

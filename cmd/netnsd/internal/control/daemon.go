@@ -65,6 +65,7 @@ type Status struct {
 	Generation  uint64       `json:"generation"`        // of the configuration: 1, and one more with each reload
 	Loaded      time.Time    `json:"loaded"`            // when this generation began
 	Problem     string       `json:"problem,omitempty"` // why the last reload was refused
+	Missing     []string     `json:"missing,omitempty"` // what nothing holds the daemon from if somebody gets hold of it, and why
 	Attachments []Attachment `json:"attachments"`
 }
 

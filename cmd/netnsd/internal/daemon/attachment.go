@@ -13,6 +13,7 @@ import (
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/sockets/gateway"
 	"github.com/netnsd/netnsd/sockets/gateway/owner"
@@ -110,7 +111,7 @@ func (a *attachment) run(ctx context.Context) {
 	path := netnsPath(a.cfg.Netns)
 	for wait := soon; ; {
 		began := time.Now()
-		err := a.serve(ctx, path, first)
+		err := a.serve(ctx, first)
 		if ctx.Err() != nil {
 			return
 		}
@@ -140,7 +141,7 @@ func (a *attachment) await(ctx context.Context, path string, wait time.Duration)
 		case <-ctx.Done():
 			return false
 		}
-		if isNetns(path) {
+		if a.d.cfg.Opener.Look(path) == nil {
 			return true
 		}
 		wait = soon
@@ -161,12 +162,9 @@ func (a *attachment) note(state string, problem error) {
 	a.state, a.problem = state, problem
 }
 
-// serve serves the namespace at path until ctx ends, or with an error until it
-// can be served no longer. up is called when packets pass.
-func (a *attachment) serve(ctx context.Context, path string, up func()) (err error) {
-	if err := notOurs(path); err != nil {
-		return err
-	}
+// serve serves the namespace until ctx ends, or with an error until it can be served
+// no longer. up is called when packets pass.
+func (a *attachment) serve(ctx context.Context, up func()) (err error) {
 	var owners owner.Lookup
 	defer owners.Close()
 	p, err := a.begin(&owners)
@@ -174,32 +172,47 @@ func (a *attachment) serve(ctx context.Context, path string, up func()) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, a.end(p)) }()
-	if err := loopback(path); err != nil {
-		return err
-	}
-	device, err := open(path, a.cfg.Interface)
+	device, err := a.open()
 	if err != nil {
 		return err
 	}
-	i, err := device.Link()
-	if err != nil {
-		return errors.Join(err, device.Close())
-	}
-	a.identify(&owners, path, uint32(i.Index()))
-	if err := p.Attach(a.cfg.Interface.Name, device); err != nil {
+	defer func() { err = errors.Join(err, device.Close()) }()
+	a.identify(&owners, device)
+	if err := p.Attach(a.cfg.Interface.Name, device.TUN); err != nil {
 		return err
 	}
-	defer a.forgetting(device)
-	if err := i.SetUp(); err != nil {
+	defer a.forgetting(device.TUN)
+	if err := device.SetUp(); err != nil {
 		return err
 	}
-	if err := a.link.configure(i, a.log); err != nil {
+	if err := a.configure(device); err != nil {
 		return err
 	}
 	a.publishAll()
 	a.note(control.StateUp, nil)
 	up()
-	return a.follow(ctx, device, i)
+	return a.follow(ctx, device)
+}
+
+// open has the opener make the device, or take over the one that is there.
+func (a *attachment) open() (*opener.Device, error) {
+	place, netns, err := a.link.place(a.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if netns != nil {
+		defer netns.Close()
+	}
+	return a.d.cfg.Opener.Open(place, netns)
+}
+
+// configure gives a device that is up all that it lacks.
+func (a *attachment) configure(d *opener.Device) error {
+	warning, err := d.Configure()
+	if warning != "" {
+		a.log.Warn(warning)
+	}
+	return err
 }
 
 func (a *attachment) forgetting(device *tun.Device) {
@@ -249,7 +262,7 @@ func (a *attachment) gateway() (gateway.Config, error) {
 	if a.cfg.DNS.Off {
 		return gc, nil
 	}
-	names, err := resolver(a.cfg.DNS, a.log)
+	names, err := resolver(a.cfg.DNS, a.d.routes, a.log)
 	gc.DNS = gateway.DNS{Addrs: a.link.dns, Resolver: names}
 	return gc, err
 }
@@ -270,21 +283,19 @@ var (
 )
 
 // follow sees to it that the device has what it needs, until it is gone.
-func (a *attachment) follow(ctx context.Context, device *tun.Device, i *tun.Link) error {
+func (a *attachment) follow(ctx context.Context, d *opener.Device) error {
 	served := uint64(0) // the Downs after which addresses and routes were put back
 	for {
-		s, changed := device.State()
+		s, changed := d.TUN.State()
 		again := (<-chan time.Time)(nil)
 		switch {
 		case s.Err != nil:
 			return errDevice
-		case s.NetnsGone:
-			return errNetns
 		case s.Downs == served: // up, or the kernel has not said so yet
 		case !s.Up:
 			a.note(control.StateDown, nil)
 		default:
-			err := a.link.configure(i, a.log)
+			err := a.configure(d)
 			if err == nil {
 				served = s.Downs
 			} else { // down again, mostly
@@ -295,6 +306,8 @@ func (a *attachment) follow(ctx context.Context, device *tun.Device, i *tun.Link
 		select {
 		case <-changed:
 		case <-again:
+		case <-d.Gone():
+			return errNetns
 		case <-ctx.Done():
 			return nil
 		}

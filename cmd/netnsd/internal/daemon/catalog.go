@@ -4,10 +4,14 @@ package daemon
 
 import (
 	"fmt"
+	"os"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/chain"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/layer/audit"
@@ -27,7 +31,11 @@ func (d *Daemon) lay(draft *provider.Catalog, c *config.Config, all []config.Att
 	}
 	layers := make(map[string]provider.CatalogID)
 	for _, l := range c.Catalog.Layers {
-		if layers[l.Name], err = draft.InstallLayer(l.Name, d.layer(l)); err != nil {
+		layer, err := d.layer(l)
+		if err != nil {
+			return fmt.Errorf("layer %s: %w", l.Name, err)
+		}
+		if layers[l.Name], err = draft.InstallLayer(l.Name, layer); err != nil {
 			return err
 		}
 	}
@@ -75,19 +83,36 @@ func (d *Daemon) bases(draft *provider.Catalog, providers []config.Provider) (ma
 }
 
 // layer makes l. An audit is the same through all versions, as is what it counts.
-func (d *Daemon) layer(l config.Layer) provider.Layer {
+func (d *Daemon) layer(l config.Layer) (provider.Layer, error) {
 	switch {
 	case l.Type == config.LayerAudit:
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.audits[l.File] == nil {
+			if err := writable(l.File); err != nil {
+				return nil, err
+			}
 			d.audits[l.File] = audit.New(audit.Config{Path: l.File, Owners: true})
 		}
-		return d.audits[l.File]
+		return d.audits[l.File], nil
 	case l.Shadow:
-		return shadow.New(policy.Layer(l.Rules))
+		return shadow.New(policy.Layer(l.Rules)), nil
 	}
-	return policy.Layer(l.Rules)
+	return policy.Layer(l.Rules), nil
+}
+
+// writable says why a new audit cannot be written: a chain whose layer does not start
+// has a code for it, and no words. What is no file, as a FIFO, is not tried: whoever
+// reads it would see an end.
+func writable(file string) error {
+	if file == "-" || confine.Folder(file) == "" {
+		return nil
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // storeys are the layers of ch, and under rules by name the one that learns them.

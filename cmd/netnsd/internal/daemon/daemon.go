@@ -15,6 +15,7 @@ import (
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/host"
 	"github.com/netnsd/netnsd/provider/layer/audit"
@@ -31,6 +32,8 @@ type Daemon struct {
 	resources provider.Resources
 	handles   atomic.Uint64 // a flow's id is its handle
 	audits    map[string]*audit.Layer
+	routes    *plane.Routes
+	missing   []string // of what is to hold us, and why
 
 	change sync.Mutex // held by what changes the configuration, one at a time
 
@@ -51,6 +54,14 @@ func New(cfg Config, file *config.Config) (d *Daemon, err error) {
 	d = &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), audits: make(map[string]*audit.Layer), attachments: make(map[string]*attachment)}
 	if d.host, err = host.New(host.Config{}); err != nil {
 		return nil, err
+	}
+	if d.routes, err = plane.OpenRoutes(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	if cfg.Confine {
+		if err := d.confine(file); err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
 	}
 	if _, err := d.replace(file); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -136,5 +147,5 @@ func (d *Daemon) Close() error {
 	for _, a := range all {
 		errs = append(errs, a.close())
 	}
-	return errors.Join(append(errs, d.host.Close())...)
+	return errors.Join(append(errs, d.host.Close(), d.routes.Close())...)
 }

@@ -25,12 +25,34 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/explain"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 	"github.com/netnsd/netnsd/provider/providertest"
 	"github.com/netnsd/netnsd/sockets/gateway"
 	"github.com/netnsd/netnsd/tun"
 )
 
-func TestMain(m *testing.M) { providertest.Main(m) }
+// The test binary is the opener, too.
+func TestMain(m *testing.M) {
+	if os.Args[0] == opener.Name {
+		os.Exit(opener.Main(os.Args[1:]))
+	}
+	providertest.Main(m)
+}
+
+// opening is an opener that ends with the test.
+func opening(t *testing.T) *opener.Resident {
+	t.Helper()
+	r, _, err := opener.StayOpen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
 
 const patience = time.Minute
 
@@ -68,7 +90,7 @@ func parse(t *testing.T, text string) *config.Config {
 
 func start(t *testing.T, text string) *Daemon {
 	t.Helper()
-	d, err := New(Config{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, parse(t, catalog+text))
+	d, err := New(Config{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Opener: opening(t)}, parse(t, catalog+text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,15 +3,11 @@
 package daemon
 
 import (
-	"errors"
-	"fmt"
-	"log/slog"
 	"net/netip"
-
-	"golang.org/x/sys/unix"
+	"os"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
-	"github.com/netnsd/netnsd/tun"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 )
 
 // Hosts of an attachment's network, as run has them.
@@ -52,65 +48,15 @@ func hostOf(p netip.Prefix, i byte) netip.Addr {
 	return a
 }
 
-// open makes the device in the namespace at path, or takes over the one that is
-// there; what it makes is still down. All that needs a right in the namespace is
-// here and in configure.
-func open(path string, i config.Interface) (*tun.Device, error) {
-	device, err := tun.Open(tun.Config{Name: i.Name, Netns: path, TAP: i.Mode == config.ModeTAP, MTU: i.MTU, Persist: i.Persist})
-	if err != nil {
-		return nil, err
+// place is the device of c, and the namespace it is in if that has no path.
+func (l link) place(c config.Attachment) (p opener.Place, netns *os.File, err error) {
+	i := c.Interface
+	p = opener.Place{
+		Netns: netnsPath(c.Netns), Name: i.Name, TAP: i.Mode == config.ModeTAP, MTU: i.MTU, Persist: i.Persist,
+		Addrs: l.addrs, Gateways: l.gateway, Routes: l.routes,
 	}
-	if err := device.SetPersist(i.Persist); err != nil { // it may be of a time when the file said otherwise
-		return nil, errors.Join(err, device.Close())
+	if p.Netns == "" {
+		netns, err = netnsFile(c.Netns)
 	}
-	return device, nil
-}
-
-// loopback brings lo up, which `ip netns add` leaves down.
-func loopback(path string) error {
-	lo, err := tun.OpenLink(path, "lo")
-	if err != nil {
-		return err
-	}
-	return errors.Join(lo.SetUp(), lo.Close())
-}
-
-// configure gives an interface that is up all that it lacks. A kernel without
-// IPv6 is a warning: IPv4 is served.
-func (l link) configure(i *tun.Link, log *slog.Logger) error {
-	six := true
-	for _, a := range l.addrs {
-		err := i.AddAddr(a)
-		switch {
-		case err == nil:
-		case a.Addr().Is6() && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EOPNOTSUPP)):
-			six = false
-			log.Warn("no IPv6 inside", "why", err)
-			continue
-		default:
-			return err
-		}
-		if err := i.AwaitAddr(a.Addr()); err != nil {
-			return err
-		}
-	}
-	for _, r := range l.routes {
-		if r.Addr().Is6() && !six {
-			continue
-		}
-		if err := i.AddRoute(tun.Route{Dst: r, Via: l.via(r)}); err != nil {
-			return fmt.Errorf("route %s: %w", r, err)
-		}
-	}
-	return nil
-}
-
-// via is the gateway of r's family; a TAP has a neighbour to be asked for.
-func (l link) via(r netip.Prefix) netip.Addr {
-	for _, g := range l.gateway {
-		if g.Is4() == r.Addr().Is4() {
-			return g
-		}
-	}
-	return netip.Addr{}
+	return p, netns, err
 }

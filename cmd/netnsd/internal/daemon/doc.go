@@ -6,7 +6,7 @@
 //	file ── lay ──▶ catalog: bases, layers, chains, selection by attachment
 //	                   │ one session each
 //	attachment ── plane: device ── stack ── gateway ── session
-//	    │ open: the device inside; configure: its addresses and routes
+//	    │ open: the opener makes the device inside, and its addresses and routes
 //	    └ live: opened, followed, let go when namespace or device are gone,
 //	            and opened again when they are back
 //
@@ -43,9 +43,28 @@
 //
 // # What it may
 //
-// The process that parses what programs send has all rights that it was started with,
-// root's: it opens devices in namespaces that come later. `run` gives them up first
-// (package confine); here that waits for an opener that makes attachments.
+// Two processes: an opener with privileges, started first ([opener.StayOpen]), and this
+// one, which parses what programs send and gives up what it does not need before it
+// serves anything (package confine). The opener makes the devices, gives them addresses
+// and routes, tells when a namespace is gone, and who holds a socket. If one of them
+// ends the other does; a device that is not persistent is gone then.
+//
+//	kept                      for
+//	CAP_NET_BIND_SERVICE      ports below 1024, which may be published at any time
+//	CAP_NET_RAW               pings, where net.ipv4.ping_group_range bars ping sockets
+//	reading, in folders       the configuration and its policies, at a reload
+//	writing, in folders       audits; not to be read, truncated or removed
+//	removing, in a folder     the control socket
+//	internet sockets          what it is there for; unix sockets it makes none
+//
+// Folders are those of the files that the configuration names at the start, with all
+// that is below them: a file that is replaced has a new inode. So give audits a folder
+// of their own, or what is beside them can be written to by whoever gets hold of us. A reload that names
+// another folder is refused ("permission denied"), and says to restart. As the process
+// has no privilege to read what others own, a file has to be readable for its user.
+//
+// What the kernel does not have for this is logged, in the status ("missing"), and with
+// --strict the daemon does not start.
 //
 // # Under systemd
 //

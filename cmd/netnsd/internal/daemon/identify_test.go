@@ -58,7 +58,7 @@ func TestRulesAboutPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, addr := netns(t), echo(t)
-	d, err := New(Config{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, parse(t, fmt.Sprintf(`
+	d, err := New(Config{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Opener: opening(t)}, parse(t, fmt.Sprintf(`
 catalog:
   layers:
     - name: rules

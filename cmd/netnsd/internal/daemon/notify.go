@@ -5,7 +5,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -19,7 +18,8 @@ import (
 type Notify struct {
 	mu     sync.Mutex
 	fd     int // 0: none, or told
-	socket string
+	name   string
+	socket int // to send to name from; later there is none to be had (package confine)
 	ending bool
 }
 
@@ -32,7 +32,13 @@ func NewNotify(fd int) (*Notify, error) {
 		}
 		unix.CloseOnExec(fd)
 	}
-	n := &Notify{fd: fd, socket: os.Getenv("NOTIFY_SOCKET")}
+	n := &Notify{fd: fd, name: os.Getenv("NOTIFY_SOCKET")}
+	if n.name != "" {
+		var err error
+		if n.socket, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return nil, fmt.Errorf("sd_notify: %w", err)
+		}
+	}
 	return n, os.Unsetenv("NOTIFY_SOCKET") // it is not for those whom we start
 }
 
@@ -76,6 +82,10 @@ func (n *Notify) stopping() {
 	defer n.mu.Unlock()
 	n.ending = true
 	_ = n.send("STOPPING=1")
+	if n.name != "" { // there is nothing more to be told
+		unix.Close(n.socket)
+		n.name = ""
+	}
 }
 
 // status is the line that systemctl shows.
@@ -88,15 +98,14 @@ func (n *Notify) status(format string, args ...any) {
 	_ = n.send("STATUS=" + strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "))
 }
 
-// send is one datagram; a name with @ is of the abstract namespace, as net has it.
+// send is one datagram; a name with @ is of the abstract namespace, as x/sys has it.
 func (n *Notify) send(lines ...string) error {
-	if n.socket == "" {
+	if n.name == "" {
 		return nil
 	}
-	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Net: "unixgram", Name: n.socket})
+	err := unix.Sendto(n.socket, []byte(strings.Join(lines, "\n")), unix.MSG_NOSIGNAL, &unix.SockaddrUnix{Name: n.name})
 	if err != nil {
-		return fmt.Errorf("sd_notify: %w", err)
+		return fmt.Errorf("sd_notify: %s: %w", n.name, err)
 	}
-	_, err = c.Write([]byte(strings.Join(lines, "\n")))
-	return errors.Join(err, c.Close())
+	return nil
 }

@@ -28,6 +28,7 @@ func (d *Daemon) Reload(context.Context) (control.Reload, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.problem = ""; err != nil {
+		err = d.beyond(err)
 		d.problem = err.Error()
 		d.log.Error("reload refused, what was in force stays so", "error", err)
 		return r, err

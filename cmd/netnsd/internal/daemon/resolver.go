@@ -12,8 +12,8 @@ import (
 
 // resolver answers the names of one attachment. What c says was checked when it was
 // read.
-func resolver(c config.DNS, log *slog.Logger) (*dns.Resolver, error) {
-	var d dns.Config
+func resolver(c config.DNS, routes *plane.Routes, log *slog.Logger) (*dns.Resolver, error) {
+	d := dns.Config{NoIPv6: routes.NoIPv6}
 	if c.NoCache {
 		d.Cache = -1
 	}

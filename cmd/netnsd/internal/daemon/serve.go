@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
@@ -21,6 +22,12 @@ func Serve(cfg Config, file *config.Config) (err error) {
 	signals := make(chan os.Signal, 8) // from the beginning: none may end us half made
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	defer signal.Stop(signals)
+	resident, means, err := opener.StayOpen() // the first, with nothing of ours
+	if err != nil {
+		return err
+	}
+	defer resident.Close()
+	cfg.Opener, cfg.Means, cfg.Confine = resident, means, true
 	defer gateway.Pace()() // before the first stack, which takes its measure from it
 	doors, err := openDoors(file.Daemon, cfg.Log)
 	if err != nil {
@@ -37,17 +44,30 @@ func Serve(cfg Config, file *config.Config) (err error) {
 		cfg.Log.Warn("nobody was told that we are ready", "error", err)
 	}
 	d.say()
-	for s := range signals {
-		if s != unix.SIGHUP {
-			break
-		}
-		if _, err := d.Reload(context.Background()); err == nil {
-			d.say()
-		}
+	if err := d.obey(signals); err != nil {
+		return err
 	}
 	cfg.Notify.stopping()
 	d.linger(signals)
 	return doors.close() // before the daemon that they ask
+}
+
+// obey reloads until a signal wants the end. The opener's end is ours: a namespace
+// would come or lose its routes, and nobody would serve it.
+func (d *Daemon) obey(signals <-chan os.Signal) error {
+	for {
+		select {
+		case s := <-signals:
+			if s != unix.SIGHUP {
+				return nil
+			}
+			if _, err := d.Reload(context.Background()); err == nil {
+				d.say()
+			}
+		case <-d.cfg.Opener.Ended():
+			return errors.New("the opener has ended, so nothing can be served any more")
+		}
+	}
 }
 
 // say gives a line to whoever asks systemctl.
@@ -73,6 +93,9 @@ func (d *Daemon) linger(signals <-chan os.Signal) {
 				if s != unix.SIGHUP {
 					cancel()
 				}
+			case <-d.cfg.Opener.Ended():
+				cancel()
+				return
 			case <-ended:
 				return
 			}

@@ -25,7 +25,7 @@ func (d *Daemon) Status(context.Context) control.Status {
 	d.mu.Lock()
 	s := control.Status{
 		Version: d.cfg.Version, PID: os.Getpid(), Started: d.started, Config: d.cfg.File,
-		Generation: d.generation, Loaded: d.loaded, Problem: d.problem, Attachments: []control.Attachment{},
+		Generation: d.generation, Loaded: d.loaded, Problem: d.problem, Missing: d.missing, Attachments: []control.Attachment{},
 	}
 	d.mu.Unlock()
 	for _, a := range all {

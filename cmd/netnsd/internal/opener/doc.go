@@ -22,11 +22,12 @@
 // it does not. If the data plane dies before "go", the opener reads end of file
 // and nothing runs; if it dies later, the program is killed (PR_SET_PDEATHSIG).
 //
-// A [Resident] is an opener that stays, a process of its own: it tells the data plane
-// who holds a socket, which that may not look up itself once it is confined (package
-// confine). One SEQPACKET socket pair again, JSON, a question a packet; what is too
-// long, malformed or of another version ends it. It confines itself before its first
-// message, answers 64 at once, each within 5 s, and ends with the data plane.
+// A [Resident] is an opener that stays, a process of its own, for a data plane that is
+// confined (package confine). One SEQPACKET socket pair again, JSON, a question a
+// packet; what is too long, malformed, of another version, or comes with descriptors
+// that it should not have, ends it. It confines itself before its first message,
+// answers 64 at once, and ends with the data plane. [Stay] is for `run`: one that tells
+// who holds a socket, each answer within 5 s.
 //
 //	data plane                         resident
 //	Stay                       ──►     confine.Onlooker
@@ -34,8 +35,25 @@
 //	Processes(n).ByInode       ──►     /proc (package owner)
 //	  process, or nobody       ◄──
 //
-// It is not for setting up namespaces that exist already, and it decides
-// nothing: what the program may reach is the chain's business.
+// [StayOpen] is for the daemon: one that also makes devices in namespaces that are there
+// already.
+//
+//	StayOpen                   ──►     confine.Opener
+//	Open, path or descriptor   ──►     enters, makes the device or takes it over, watches the path
+//	  TUN, rtnetlink, sock_diag ◄──    passed, not kept: packets would wake both
+//	SetUp, Configure           ──►     link, addresses, routes; again when they were dropped
+//	  gone                     ◄──     the path is another namespace, or none
+//	Look, Close                ──►
+//
+// The rtnetlink socket that is passed is to listen by. For changes the kernel asks for
+// the capabilities of the sender as well as of the opener (netlink_ns_capable), so they
+// are made here.
+//
+// Whoever has got hold of the daemon's data plane can ask for a device in every network
+// namespace of the machine but the daemon's own, with any address and route, and who
+// holds a socket; for nothing else. What is not a network namespace is not opened.
+//
+// It decides nothing: what the program may reach is the chain's business.
 //
 // Child is for one goroutine, which must stay on the thread that called Start
 // (runtime.LockOSThread): the kernel kills the program when that thread ends.
