@@ -35,6 +35,11 @@ func newSubscription() (int, error) {
 		unix.Close(fd)
 		return -1, fmt.Errorf("tun: netlink group of links: %w", err)
 	}
+	// Connected to the kernel, it hears nobody else: root inside could tell it what he likes.
+	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("tun: netlink socket: %w", err)
+	}
 	return fd, nil
 }
 

@@ -65,3 +65,28 @@ func TestAdoptFollowingFails(t *testing.T) {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
 }
+
+// Root inside cannot tell it of a link that is gone: it hears the kernel alone.
+func TestSubscriptionHearsTheKernelAlone(t *testing.T) {
+	must(t, tun.InNetns(tuntest.NetNS(t), func() error {
+		fd, err := tun.Subscribe()
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		to, err := unix.Getsockname(fd)
+		if err != nil {
+			return err
+		}
+		other, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(other)
+		gone := make([]byte, unix.SizeofNlMsghdr+unix.SizeofIfInfomsg)
+		if err := unix.Sendto(other, gone, 0, to); !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("sent: %v", err)
+		}
+		return nil
+	}))
+}
