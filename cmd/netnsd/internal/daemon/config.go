@@ -16,7 +16,7 @@ type Config struct {
 	// Log must not be nil. Level, if it is not nil, is set to what the file says.
 	Log   *slog.Logger
 	Level *slog.LevelVar
-	// Opener makes the devices; it is the caller's.
+	// Opener makes the devices; it is the caller's, one of StayOpen, and must not be nil.
 	Opener *opener.Resident
 	// Confine has New take from this process what it does not need to serve, for good.
 	// What the kernel does not have for that is logged and in the status; Strict makes it

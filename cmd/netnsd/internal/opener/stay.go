@@ -262,9 +262,18 @@ func (r *Resident) Close() error {
 	}
 	err := r.conn.Close()
 	// It would end by itself, at the end of file. It has nothing to put in order. Who is
-	// confined may not kill it, and need not.
+	// confined may not kill it, and need not, but for one that is stopped.
 	_ = r.process.Process.Kill()
-	_ = r.process.Wait() // "signal: killed"
+	ended := make(chan struct{})
+	go func() { // ends with the process
+		_ = r.process.Wait() // "signal: killed"
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(readyWithin):
+		err = errors.Join(err, fmt.Errorf("opener: process %d does not end", r.process.Process.Pid))
+	}
 	r.read.Wait()
 	return err
 }
