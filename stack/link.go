@@ -132,6 +132,7 @@ func (l *link) keep() {
 		l.nic.finish(err)
 		l.stack.tcpip.DisableNIC(l.nic.id) // no route leads here any more: provider/netstack says ENETDOWN
 		l.stack.flows.cut(l.nic, syscall.ENETDOWN)
+		l.stack.abandon(l.nic)
 	}
 }
 

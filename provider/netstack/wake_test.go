@@ -187,6 +187,33 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+// TestDeviceGoneEndsStreams: connections over a link that is gone say so at once, and
+// not when what they send has been tried for a quarter of an hour. Others live.
+func TestDeviceGoneEndsStreams(t *testing.T) {
+	for _, family := range families {
+		n := newNet(t, stacktest.PairConfig{})
+		idle, _ := n.connection(t, family)
+		busy, _ := n.connection(t, family)
+		for e := wsa.Errno(0); e == 0; {
+			_, e = busy.Send(msg(make([]byte, 10000)))
+		}
+		l := stream(t, n.a, wsa.AF_INET)
+		at := l.bind(netip.MustParseAddr("127.0.0.1"), 0)
+		l.must("listen", l.Listen(1))
+		inside := stream(t, n.a, wsa.AF_INET)
+		if e := inside.Connect(at); e != 0 && e != wsa.EWOULDBLOCK {
+			t.Fatal(e.Name())
+		}
+		inside.await("connected", connected)
+		n.Cable.A.Set(stacktest.Gone)
+		idle.wantDead(wsa.ENETDOWN)
+		busy.wantDead(wsa.ENETDOWN)
+		if s := inside.State(); s.Phase != base.Connected {
+			t.Errorf("a connection to ourselves: %+v", s)
+		}
+	}
+}
+
 // TestDeviceGone: with the only link away there is no network, rather than no route.
 func TestDeviceGone(t *testing.T) {
 	n := newNet(t, stacktest.PairConfig{})
