@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -380,6 +382,66 @@ func TestVanish(t *testing.T) {
 		}
 	case <-late:
 		t.Error("the flow lives on")
+	}
+}
+
+// TestVanishBusy: so do those that are busy, each way.
+func TestVanishBusy(t *testing.T) {
+	const flows = 8
+	failed, busy := make(chan error, flows), make(chan struct{}, flows)
+	x := newTunnel(t, tun.Config{}, gateway{tcp: func(f *stack.Flow) {
+		if f.Accept() != nil {
+			return
+		}
+		w := watch(f)
+		defer f.Watch(nil)
+		busy <- struct{}{}
+		if f.Destination().Port() == 1 {
+			failed <- receive(f, w, io.Discard)
+			return
+		}
+		for {
+			if err := send(f, w, make([]byte, 64<<10)); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}})
+	var programs sync.WaitGroup
+	defer programs.Wait() // after their Close: the kernel tells them nothing, as of any link that is pulled out
+	for i := range flows {
+		c, err := x.dial(t.Context(), "tcp", net.JoinHostPort(away[i%2], fmt.Sprint(1+i/2%2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		move := c.Write
+		if i/2%2 == 1 {
+			move = c.Read
+		}
+		programs.Go(func() {
+			for b := make([]byte, 64<<10); ; {
+				if _, err := move(b); err != nil {
+					return
+				}
+			}
+		})
+		<-busy
+	}
+	moved := func() uint64 { n := x.nic.Counters(); return min(n[stack.RxBytes], n[stack.TxBytes]) }
+	eventually(t, "bytes both ways", func() bool { return moved() > 1<<20 })
+	if out, err := x.run("ip", "link", "del", x.dev.Name()); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for range flows {
+		select {
+		case err := <-failed:
+			if !errors.Is(err, syscall.ENETDOWN) {
+				t.Errorf("flow: %v, want ENETDOWN", err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("a flow lives on")
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/netnsd/netnsd/stack"
+	"github.com/netnsd/netnsd/stack/stacktest"
 	"github.com/netnsd/netnsd/tun"
 	"github.com/netnsd/netnsd/tun/tuntest"
 )
@@ -308,22 +309,32 @@ func TestNaive(t *testing.T) {
 	}
 }
 
-// TestMTUChange: the MTU of a live link shrinks and grows under a transfer.
+// TestMTUChange: the MTU of a live link shrinks and grows under a transfer, each way,
+// and bytes flow at each.
 func TestMTUChange(t *testing.T) {
-	x := newTunnel(t, tun.Config{}, gateway{tcp: echoTCP})
-	c, err := x.dial(t.Context(), "tcp", net.JoinHostPort(away[0], "7"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	go func() {
-		for _, mtu := range []int{576, 9000, 1500} {
-			time.Sleep(5 * time.Millisecond)
-			x.link.SetMTU(mtu)
+	for _, down := range []bool{false, true} {
+		for _, plain := range []bool{false, true} {
+			t.Run(fmt.Sprintf("down %v/offloads %v", down, !plain), func(t *testing.T) {
+				x := newTunnel(t, tun.Config{NoOffload: plain}, nil)
+				from, to := x.pair(gate4)
+				if down {
+					from, to = to, from
+				}
+				p := stacktest.StartPour(from, to, -1, 30*time.Second)
+				for _, mtu := range []int{1500, 576, 9000, 1500} {
+					if err := x.link.SetMTU(mtu); err != nil {
+						t.Fatal(err)
+					}
+					if _, ok := p.AwaitMore(p.Received.Load(), 4<<20, 30*time.Second); !ok {
+						t.Errorf("MTU %d: nothing passes", mtu)
+						break
+					}
+				}
+				p.Stop()
+				if err := p.Wait(); err != nil {
+					t.Error(err)
+				}
+			})
 		}
-	}()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	if err := transfer(&both{c, c}, c, noise(32<<20)); err != nil {
-		t.Error(err)
 	}
 }
