@@ -27,12 +27,22 @@ var carriers = sync.Pool{New: func() any {
 func (c *carrier) send(bufs [][]byte) int {
 	c.msg.Buffers, c.msg.Flags = bufs, 0
 	n, e := c.p.send(c.p.s, &c.msg)
+	if e == 0 && (n <= 0 || n > quantum) {
+		n, e = 0, errRubbish
+	}
 	c.msg.Buffers, c.p.sendErr = nil, e
 	return n
 }
 
+// errRubbish is for a layer that answers what no socket would: taken nothing, but
+// no error, or more than there was. Without it the flow would stand still for ever.
+const errRubbish = wsa.SYSCALLFAILURE
+
 func (c *carrier) receive(b []byte) (int, error) {
 	n, e := c.recv(b, 0)
+	if n < 0 || n > len(b) {
+		n, e = 0, errRubbish
+	}
 	c.err = e
 	return n, e.Err()
 }

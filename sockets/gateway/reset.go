@@ -17,11 +17,12 @@ const (
 // reset is what a broken side leads to. A peer's reset comes after its bytes: those
 // that are in our queues belong to the program, and so does the RST, behind them.
 // Only then is the flow aborted; at once, if the program's side broke, or a layer
-// or an operator ended the socket.
+// or an operator ended the socket, or a layer's answer did and the peer lives: it may
+// always have more to say.
 func (p *splice) reset() {
 	tick := time.NewTicker(resetTick)
 	defer tick.Stop()
-	for before, idle := -1, 0; idle < resetPatience && p.lives(); idle++ {
+	for before, idle := -1, 0; idle < resetPatience && p.lives(); {
 		left, moved := p.rest()
 		if left == 0 {
 			break
@@ -32,6 +33,7 @@ func (p *splice) reset() {
 		select {
 		case <-p.bell:
 		case <-tick.C:
+			idle++ // and not for a wake: what the program says rings, too
 		case <-p.g.ctx.Done():
 		}
 	}
@@ -39,7 +41,8 @@ func (p *splice) reset() {
 }
 
 func (p *splice) lives() bool {
-	return !p.closed && p.g.ctx.Err() == nil && p.s.Failed() == 0 && p.f.State().Err == nil
+	return !p.closed && p.g.ctx.Err() == nil && p.s.Failed() == 0 && p.f.State().Err == nil &&
+		p.t.Ready(p.s, wsa.FD_CLOSE).Events&wsa.FD_CLOSE != 0
 }
 
 // rest moves on what the host has left, and counts what the program's kernel does
