@@ -53,10 +53,11 @@
 //	a peer vanishes without a FIN            keep-alive and user time-out within a tenth of what is set
 //	                                         stack.TestVanishedProgram; the other side hears of it:
 //	                                         gateway.TestDeadSideEndsTheOther
-//	SIGTERM and SIGINT of netnsd             netnsd.TestDaemonDrains, netnsd.TestInterruptKey
+//	SIGTERM and SIGINT of netnsd             netnsd.TestDaemonDrains, netnsd.TestDaemonDrainEnds,
+//	                                         netnsd.TestInterruptKey
 //	SIGKILL of netnsd                        nothing has a network any more: netnsd.TestKilled; the daemon is
 //	                                         back within 3 s: netnsd.TestDaemonKilled
-//	SIGKILL of a program with its flows      gateway.TestBrokenFlows: the program's reset is the server's
+//	SIGKILL of a program with its flows      netnsd.TestDaemonProgramKilled, gateway.TestBrokenFlows
 //	upstream resets                          ECONNRESET, behind all that was sent before: gateway.TestTCPResets,
 //	                                         gateway.TestResetComesLast, gateway.TestResetWaitsForTheProgram,
 //	                                         netnsd.TestFailuresLookReal
@@ -64,12 +65,13 @@
 //	                                         netnsd.TestHalfClosedStreamsLoseNothing, gateway.TestTCPHalfClose
 //	a slow reader beside 100 fast flows      these complete, and what waits for the slow one is what one
 //	                                         connection's buffers hold: gateway.TestSlowReader
-//	SYN flood, half-open connections         bounded: stack.TestLimiter, stack.TestBounds, and what the
-//	                                         neighbours keep in the daemon's tests
+//	half-open connections                    bounded, slots come back: stack.TestBounds, stack.TestLimiter
 //	no descriptors left                      host.TestDescriptorLimit, gateway.TestPublishWithoutDescriptors
 //	many connections                         ports come back: stack.TestTimeWait, stack.TestEarlyPort; a
 //	                                         thousand busy ones: stack.TestSaturated
-//	an hour's churn, a day's soak            by hand: a machine that CI has not got for so long
+//	SYNs by the 10 000, memory limits        what holds is said in package gateway, "Bounds"; what a
+//	                                         connection costs netnsd bench measures
+//	an hour's churn, a day's soak            by hand: CI has no machine for so long
 //	a layer panics                           that socket fails: sockets.TestPanicInLayer, and
 //	a layer answers rubbish, or an error     that flow ends, others go on: gateway.TestLayerTalksRubbish,
 //	                                         gateway.TestLayerErrorEndsTheFlow
