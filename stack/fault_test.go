@@ -118,7 +118,7 @@ func TestFaultsBesidePlain(t *testing.T) {
 	stacktest.Settling(t)
 	seeds := uint64(10)
 	if stack.RaceEnabled {
-		seeds = 1 // that all arrives; the time would be the same
+		seeds = 1 // that all arrives unchanged
 	}
 	if os.Getenv("NETNSD_TEST_LONG") == "1" {
 		seeds = 40
@@ -147,6 +147,9 @@ func TestFaultsBesidePlain(t *testing.T) {
 				if !ok {
 					t.Fatalf("seed %d: not complete after %v", c.cable.Seed, took)
 				}
+				if stack.RaceEnabled {
+					continue
+				}
 				beside, ok := eachWay(t, plainPair(t, c.cable))
 				if !ok { // RACK has lost its way
 					t.Logf("seed %d: plain netstack does not end", c.cable.Seed)
@@ -154,12 +157,15 @@ func TestFaultsBesidePlain(t *testing.T) {
 				}
 				o, p = o+took, p+beside
 			}
-			t.Logf("%v, plain netstack %v: %.2f", o, p, float64(o)/float64(p))
+			t.Logf("%v, plain netstack %v", o, p)
 			ours, plain = ours+o, plain+p
 		})
 	}
+	if stack.RaceEnabled {
+		return
+	}
 	t.Logf("in the sum %v, plain netstack %v: %.2f", ours, plain, float64(ours)/float64(plain))
-	if seeds > 1 && ours*9 > plain*10 {
+	if ours*9 > plain*10 {
 		t.Errorf("it takes %v, plain netstack %v", ours, plain)
 	}
 }

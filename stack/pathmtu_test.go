@@ -80,7 +80,7 @@ func TestPathMTU(t *testing.T) {
 				return road
 			}})
 			c, d := connect(t, p.B, p.A, netip.AddrPortFrom(a, 80))
-			if err := stacktest.StartPour(c, d, 4<<20, 30*time.Second).Wait(); err != nil {
+			if err := stacktest.StartPour(c, d, 1<<20, 30*time.Second).Wait(); err != nil {
 				t.Fatal(err)
 			}
 			if n := road.dropped.Load(); n == 0 || n > 1000 {

@@ -21,7 +21,8 @@ type stormy struct {
 	writes atomic.Int64
 	waits  atomic.Int64
 	reads  atomic.Int64
-	short  atomic.Int64 // reads that gave less than the packet
+	long   atomic.Int64 // packets with data
+	short  atomic.Int64 // of which a read gave less
 }
 
 // Of 200 calls in a row three fail.
@@ -43,9 +44,8 @@ func (d *stormy) ReadPacket(q int, bufs [][]byte) (int, error) {
 		return 0, d.err
 	}
 	m, err := d.Device.ReadPacket(q, bufs)
-	if n%256 == 100 && m > 60 {
-		d.short.Add(1)
-		return m - 1 - int(n/256)%(m-1), err
+	if m > 60 && d.long.Add(1)%100 == 50 {
+		return m - 1 - int(d.short.Add(1))%(m-1), err
 	}
 	return m, err
 }
@@ -65,7 +65,7 @@ func TestErrorStorm(t *testing.T) {
 				}})
 				c, d := connect(t, p.B, p.A, netip.AddrPortFrom(stacktest.A4, 80))
 				for _, x := range [][2]net.Conn{{c, d}, {d, c}} {
-					if err := stacktest.StartPour(x[0], x[1], 1<<20, 30*time.Second).Wait(); err != nil {
+					if err := stacktest.StartPour(x[0], x[1], 512<<10, 30*time.Second).Wait(); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -325,7 +325,7 @@ func TestMTUChange(t *testing.T) {
 					if err := x.link.SetMTU(mtu); err != nil {
 						t.Fatal(err)
 					}
-					if _, ok := p.AwaitMore(p.Received.Load(), 4<<20, 30*time.Second); !ok {
+					if _, ok := p.AwaitMore(p.Received.Load(), 1<<20, 30*time.Second); !ok {
 						t.Errorf("MTU %d: nothing passes", mtu)
 						break
 					}
