@@ -54,8 +54,9 @@ func (c *checker) daemon() {
 	c.word("daemon.log.format", d.Log.Format, "auto", "text", "json")
 }
 
-// maxSocket is what sun_path takes, with a zero behind it (unix(7)).
-const maxSocket = 107
+// maxSocket is what sun_path takes (unix(7)), less a zero and the dot and the PID behind
+// the name that the socket has while it is made.
+const maxSocket = 107 - len(".4194304")
 
 func (c *checker) word(path, got string, words ...string) {
 	if !slices.Contains(words, got) {

@@ -27,6 +27,10 @@ func TestErrors(t *testing.T) {
 		{"a list", "- version: 1\n", "1:1", "mapping"},
 		{"anchor", "version: 1\ndaemon: &d {}\n", "2:9", "anchors"},
 		{"alias", "version: 1\ndaemon: {socket: *d}\n", "2:18", "anchors"},
+		{"anchor in rules", "version: 1\ncatalog: {layers: [{name: a, type: policy, policy: {version: 1, rules: &r []}}]}\n", "2:72", "anchors"},
+		{"tag in rules", "version: 1\ncatalog: {layers: [{name: a, type: policy, policy: {version: !!int 1}}]}\n", "2:62", "anchors"},
+		{"merge in rules", "version: 1\ncatalog: {layers: [{name: a, type: policy, policy: {<<: {version: 1}}}]}\n", "2:53", "anchors"},
+		{"infinity", "version: 1\ndaemon: {socket: .inf}\n", "2:18", "not a number without end"},
 		{"unknown key", "version: 1\ndaemons: {}\n", "2:1", "daemon, catalog"},
 		{"inner unknown key", web + "    interface: {mut: 1}\n", "5:17", "mtu"},
 		{"key twice", "version: 1\nversion: 1\n", "2:1", ""},
@@ -152,6 +156,22 @@ func TestErrorsShown(t *testing.T) {
 	_, err := config.Parse("n.yaml", []byte(b.String()))
 	if text := err.Error(); !strings.HasSuffix(text, "and 80 more") || strings.Count(text, "\n") > 80 {
 		t.Errorf("%s", text)
+	}
+}
+
+// Nor does it take long to find out, or much memory: what is repeated by reference is
+// refused before it is looked at, and of many errors the first are kept.
+func TestErrorsAreBounded(t *testing.T) {
+	bomb := "version: 1\ncatalog:\n  layers:\n    - name: a\n      type: policy\n      policy:\n        a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 40; i++ {
+		bomb += fmt.Sprintf("        a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 9), ", "))
+	}
+	for what, src := range map[string]string{"references": bomb, "errors": "version: 1\nattachments:\n" + strings.Repeat("  - x\n", 40000)} {
+		_, err := config.Parse("n.yaml", []byte(src))
+		errs, ok := errors.AsType[config.Errors](err)
+		if !ok || len(errs) > 1000 || errs[0].Line < 3 {
+			t.Errorf("%s: %d errors, %.200v", what, len(errs), err)
+		}
 	}
 }
 

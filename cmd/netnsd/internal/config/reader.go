@@ -26,7 +26,14 @@ type reader struct {
 	errs   Errors
 }
 
+// most bounds what is remembered of a file that is wrong everywhere: each excerpt costs
+// a look through the file.
+const most = 1000
+
 func (r *reader) at(path string, n ast.Node, format string, args ...any) {
+	if len(r.errs) == most {
+		return
+	}
 	e := policy.ErrorAt(r.file, r.src, n, format, args...)
 	r.errs = append(r.errs, &Error{path, *e})
 }
@@ -65,9 +72,8 @@ var rawMessage = reflect.TypeFor[json.RawMessage]()
 // value sets v to what n says.
 func (r *reader) value(path string, n ast.Node, v reflect.Value) {
 	r.nodes[path] = n
-	switch n.(type) {
-	case *ast.AliasNode, *ast.AnchorNode, *ast.TagNode, *ast.MergeKeyNode:
-		r.at(path, n, "anchors, aliases and tags are not used here; a text that begins so stands in quotes")
+	if refers(n) {
+		r.referring(path, n)
 		return
 	}
 	if t, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
@@ -88,6 +94,33 @@ func (r *reader) value(path string, n ast.Node, v reflect.Value) {
 	default:
 		r.scalar(path, n, v)
 	}
+}
+
+// refers says that n is not what it looks like. What is repeated by reference is no
+// larger than a line in the file, and without bound when it is read.
+func refers(n ast.Node) bool {
+	switch n.(type) {
+	case *ast.AliasNode, *ast.AnchorNode, *ast.TagNode, *ast.MergeKeyNode:
+		return true
+	}
+	return false
+}
+
+func (r *reader) referring(path string, n ast.Node) {
+	r.at(path, n, "anchors, aliases and tags are not used here; a text that begins so stands in quotes")
+}
+
+// reference finds the first node that refers.
+type reference struct{ node ast.Node }
+
+func (f *reference) Visit(n ast.Node) ast.Visitor {
+	if f.node == nil && refers(n) {
+		f.node = n
+	}
+	if f.node != nil {
+		return nil
+	}
+	return f
 }
 
 func (r *reader) mapping(path string, n ast.Node, v reflect.Value) {
@@ -178,6 +211,12 @@ func (r *reader) raw(path string, n ast.Node, v reflect.Value) {
 		r.at(path, n, "a mapping (key: value) is needed here, not %s", kindOf(n))
 		return
 	}
+	found := new(reference)
+	ast.Walk(found, n)
+	if found.node != nil {
+		r.referring(path, found.node)
+		return
+	}
 	var value any
 	err := yaml.NodeToValue(n, &value)
 	if err == nil {
@@ -236,6 +275,8 @@ func kindOf(n ast.Node) string {
 		return "a mapping"
 	case *ast.LiteralNode:
 		return "a block of text"
+	case *ast.InfinityNode, *ast.NanNode:
+		return "a number without end"
 	}
 	return "a single value"
 }

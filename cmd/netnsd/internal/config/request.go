@@ -23,8 +23,12 @@ func (e *JSONError) Error() string {
 }
 
 // ReadJSON decodes src, one JSON value, into v, as strictly as a file is read:
-// unknown keys are errors. The error is a [*JSONError].
+// unknown keys are errors, and so are keys that come twice or are spelled in capitals,
+// which encoding/json takes. The error is a [*JSONError].
 func ReadJSON(src []byte, v any) error {
+	if err := keysOnce(src); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(src))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
@@ -48,6 +52,42 @@ func ReadJSON(src []byte, v any) error {
 		return jsonError(src, int64(len(src)), "the JSON ends too early")
 	}
 	return jsonError(src, offset, err.Error())
+}
+
+// keysOnce finds keys that stand twice in an object, and those that are none of ours
+// though encoding/json would take them for one. What is no JSON is for the decoder.
+func keysOnce(src []byte) error {
+	d := json.NewDecoder(bytes.NewReader(src))
+	type object struct {
+		keys map[string]bool // nil: a list
+		key  bool            // the next token is a key
+	}
+	open := []object{{}}
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return nil
+		}
+		in := &open[len(open)-1]
+		switch name, text := t.(string); {
+		case t == json.Delim('}'), t == json.Delim(']'):
+			open = open[:len(open)-1]
+			continue
+		case text && in.key && (in.keys[name] || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != ""):
+			what := map[bool]string{true: "the key %q is there already", false: "unknown key %q"}[in.keys[name]]
+			return jsonError(src, d.InputOffset(), fmt.Sprintf(what, name))
+		case text && in.key:
+			in.keys[name], in.key = true, false
+			continue
+		}
+		in.key = in.keys != nil
+		switch t {
+		case json.Delim('{'):
+			open = append(open, object{make(map[string]bool), true})
+		case json.Delim('['):
+			open = append(open, object{})
+		}
+	}
 }
 
 func jsonError(src []byte, offset int64, reason string) *JSONError {
