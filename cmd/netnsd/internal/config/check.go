@@ -29,6 +29,9 @@ func (c *checker) all() {
 		c.alone(path, a)
 		c.chains(path, a)
 		space := a.Netns.String()
+		if a.Netns.File != nil {
+			continue // fd:3 is another's 3
+		}
 		if other, taken := spaces[space]; taken && space != "" {
 			c.wrong(below(path, "netns"), "the namespace %s is served as %s already", space, other)
 		}

@@ -36,7 +36,7 @@ func (c *checker) published() {
 	for i, a := range c.Attachments {
 		for j, p := range a.Publish {
 			for _, t := range all {
-				if p.overlaps(t.Publish) {
+				if p.Overlaps(t.Publish) {
 					c.wrong(below(item(below(item("attachments", i), "publish"), j), "listen"), "%s is published by %s already, as %s", p.ID(), t.by, t.ID())
 				}
 			}
@@ -45,8 +45,8 @@ func (c *checker) published() {
 	}
 }
 
-// overlaps says that both want one port of the host.
-func (p Publish) overlaps(q Publish) bool {
+// Overlaps says that both want one port of the host.
+func (p Publish) Overlaps(q Publish) bool {
 	a, b := p.Listen, q.Listen
 	same := a.Addr == b.Addr || a.Addr.Is4() == b.Addr.Is4() && (a.Addr.IsUnspecified() || b.Addr.IsUnspecified())
 	return p.Proto == q.Proto && same && a.Ports.First <= b.Ports.Last && b.Ports.First <= a.Ports.Last

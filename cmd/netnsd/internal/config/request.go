@@ -127,6 +127,14 @@ func (c *Config) Admit(a Attachment) error {
 	return asError(errs)
 }
 
+// Check says whether attachments that c was given besides those of its file can be in
+// it together.
+func (c *Config) Check() error {
+	var errs Errors
+	(&checker{c, collect(&errs)}).all()
+	return asError(errs)
+}
+
 func collect(errs *Errors) func(path, format string, args ...any) {
 	return func(path, format string, args ...any) {
 		*errs = append(*errs, &Error{path, policy.FileError{Reason: fmt.Sprintf(format, args...)}})

@@ -44,15 +44,17 @@ type attachment struct {
 	state     string
 	problem   error
 	published map[string]*gateway.Published // by ID; nil: packets do not pass
+	held      map[string]error              // why others of cfg.Publish are not there
+	asked     []config.Publish              // those of cfg.Publish that came through the control socket, as they came
 	in, out   uint64                        // bytes of the planes that were
 	forget    bool                          // a persistent device goes with the attachment
 }
 
-// attach begins an attachment.
-func (d *Daemon) attach(c config.Attachment, origin string) *attachment {
+// attach begins an attachment; asked are those of c's ports that its file does not have.
+func (d *Daemon) attach(c config.Attachment, origin string, asked []config.Publish) *attachment {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &attachment{
-		d: d, cfg: c, link: layout(c.Network), origin: origin, since: time.Now(), state: control.StateGone,
+		d: d, cfg: c, link: layout(c.Network), origin: origin, since: time.Now(), state: control.StateGone, asked: asked,
 		log: d.log.With("attachment", c.Name), cancel: cancel, first: make(chan struct{}), done: make(chan struct{}),
 	}
 	go a.run(ctx) // ended by close
@@ -87,7 +89,16 @@ func (a *attachment) tried() error {
 	<-a.first
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.problem
+	return a.wrong()
+}
+
+// wrong is what a user would want to know; a.mu is held.
+func (a *attachment) wrong() error {
+	errs := []error{a.problem}
+	for _, port := range a.cfg.Publish {
+		errs = append(errs, a.held[port.ID()])
+	}
+	return errors.Join(errs...)
 }
 
 // live is the plane, nil if there is none.
@@ -188,7 +199,9 @@ func (a *attachment) serve(ctx context.Context, up func()) (err error) {
 	if err := a.configure(device); err != nil {
 		return err
 	}
-	a.publishAll()
+	if err := a.publishAll(); err != nil && a.begins() && a.origin == fromAPI {
+		return err // to who waits for it
+	}
 	a.note(control.StateUp, nil)
 	up()
 	return a.follow(ctx, device)
@@ -213,6 +226,16 @@ func (a *attachment) configure(d *opener.Device) error {
 		a.log.Warn(warning)
 	}
 	return err
+}
+
+// begins says that this is the first try.
+func (a *attachment) begins() bool {
+	select {
+	case <-a.first:
+		return false
+	default:
+		return true
+	}
 }
 
 func (a *attachment) forgetting(device *tun.Device) {

@@ -41,6 +41,11 @@
 // begun, ended, or begun anew; the others are not disturbed. On an error all stays
 // as it was, and the status says that a reload failed and why.
 //
+// What came through the control socket, attachments and ports, outlives a reload; a
+// file that cannot be beside it is refused. A port of the file that somebody else has
+// is a problem in the status, and the next reload tries it again; through the control
+// socket it is an error, of an attachment as a whole.
+//
 // # What it may
 //
 // Two processes: an opener with privileges, started first ([opener.StayOpen]), and this

@@ -16,17 +16,31 @@ import (
 	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
-// publishAll opens what is to be open. A port that cannot be had is a problem of
-// its own: the namespace is served all the same.
-func (a *attachment) publishAll() {
+// publishAll opens what is to be open. A port that cannot be had is a problem of its
+// own, which a reload tries again: the namespace is served all the same, unless
+// somebody waits for the whole.
+func (a *attachment) publishAll() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.published = make(map[string]*gateway.Published)
+	a.published, a.held = make(map[string]*gateway.Published), make(map[string]error)
+	return a.publishRest()
+}
+
+// publishRest opens those that are not open; a.mu is held, and a.published is there.
+func (a *attachment) publishRest() error {
+	var errs []error
 	for _, port := range a.cfg.Publish {
-		if err := a.publish(port); err != nil {
+		if a.published[port.ID()] != nil {
+			continue
+		}
+		err := a.publish(port)
+		if err != nil {
 			a.log.Error("a port is not published", "port", port.ID(), "error", err)
 		}
+		a.held[port.ID()] = err
+		errs = append(errs, err)
 	}
+	return errors.Join(errs...)
 }
 
 // publish is called with a.mu held, while a.published is there.
@@ -61,7 +75,7 @@ func (a *attachment) publish(port config.Publish) error {
 func (a *attachment) unpublishAll() {
 	a.mu.Lock()
 	ends := slices.Collect(maps.Values(a.published))
-	a.published = nil
+	a.published, a.held = nil, nil
 	a.mu.Unlock()
 	a.closePublished(ends)
 }
@@ -87,54 +101,97 @@ func (a *attachment) republish(next []config.Publish) error {
 			a.closePublished([]*gateway.Published{p})
 		}
 	}
-	var errs []error
-	for _, port := range next {
-		if a.published != nil && a.published[port.ID()] == nil {
-			errs = append(errs, a.publish(port))
+	if a.published == nil {
+		return nil
+	}
+	clear(a.held)
+	return a.publishRest()
+}
+
+// beside are the ports that there are to be when the file has those of listed: what came
+// through the control socket outlives a reload.
+func (a *attachment) beside(listed []config.Publish, n config.Network) (all, asked []config.Publish) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all = slices.Clone(listed)
+	for _, port := range a.asked {
+		if !has(listed, port.ID()) {
+			asked = append(asked, port)
+			port.Complete(n)
+			all = append(all, port)
 		}
 	}
-	return errors.Join(errs...)
+	return all, asked
+}
+
+func has(all []config.Publish, id string) bool {
+	return slices.ContainsFunc(all, func(p config.Publish) bool { return p.ID() == id })
+}
+
+// without is a copy of all that lacks id.
+func without(all []config.Publish, id string) []config.Publish {
+	return slices.DeleteFunc(slices.Clone(all), func(p config.Publish) bool { return p.ID() == id })
 }
 
 // Publish implements [control.Daemon]. While the namespace is gone the port is
 // noted, and opened when it is back.
 func (d *Daemon) Publish(_ context.Context, attachment string, port config.Publish) error {
-	a, err := d.attachment(attachment)
+	d.change.Lock()
+	defer d.change.Unlock()
+	a, err := d.changing(attachment)
 	if err != nil {
 		return err
 	}
+	for _, other := range d.all() {
+		for _, p := range other.config().Publish {
+			if p.Overlaps(port) {
+				return fmt.Errorf("publish %s: %w: %s has %s", port.ID(), control.ErrExists, other.cfg.Name, p.ID())
+			}
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	asked := port
 	port.Complete(a.cfg.Network)
 	if err := port.Check(a.cfg.Network); err != nil {
 		return err
-	}
-	if slices.ContainsFunc(a.cfg.Publish, func(p config.Publish) bool { return p.ID() == port.ID() }) {
-		return fmt.Errorf("publish %s: %w", port.ID(), control.ErrExists)
 	}
 	if a.published != nil {
 		if err := a.publish(port); err != nil {
 			return err
 		}
 	}
-	a.cfg.Publish = append(slices.Clone(a.cfg.Publish), port)
+	a.cfg.Publish, a.asked = append(slices.Clone(a.cfg.Publish), port), append(slices.Clone(a.asked), asked)
 	return nil
+}
+
+// changing is an attachment that can be changed still; d.change is held.
+func (d *Daemon) changing(name string) (*attachment, error) {
+	d.mu.Lock()
+	ending := d.ending
+	d.mu.Unlock()
+	if ending {
+		return nil, control.ErrEnding
+	}
+	return d.attachment(name)
 }
 
 // Unpublish implements [control.Daemon].
 func (d *Daemon) Unpublish(_ context.Context, attachment, id string) error {
-	a, err := d.attachment(attachment)
+	d.change.Lock()
+	defer d.change.Unlock()
+	a, err := d.changing(attachment)
 	if err != nil {
 		return err
 	}
 	a.mu.Lock()
-	i := slices.IndexFunc(a.cfg.Publish, func(p config.Publish) bool { return p.ID() == id })
-	if i < 0 {
+	if !has(a.cfg.Publish, id) {
 		a.mu.Unlock()
 		return fmt.Errorf("port %s: %w", id, control.ErrNotFound)
 	}
-	a.cfg.Publish = slices.Delete(slices.Clone(a.cfg.Publish), i, i+1)
+	a.cfg.Publish, a.asked = without(a.cfg.Publish, id), without(a.asked, id)
 	p := a.published[id]
+	delete(a.held, id)
 	delete(a.published, id)
 	a.mu.Unlock()
 	if p == nil {

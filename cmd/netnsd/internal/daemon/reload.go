@@ -20,11 +20,7 @@ import (
 func (d *Daemon) Reload(context.Context) (control.Reload, error) {
 	d.cfg.Notify.reloading()
 	defer d.cfg.Notify.ready()
-	next, err := config.Load(d.cfg.File)
-	var r control.Reload
-	if err == nil {
-		r, err = d.replace(next)
-	}
+	r, err := d.reread()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.problem = ""; err != nil {
@@ -37,20 +33,40 @@ func (d *Daemon) Reload(context.Context) (control.Reload, error) {
 	return r, nil
 }
 
+// reread reads the file when it is its turn: of two reloads at once the later is to
+// have the last word.
+func (d *Daemon) reread() (control.Reload, error) {
+	d.change.Lock()
+	defer d.change.Unlock()
+	next, err := config.Load(d.cfg.File)
+	if _, wrong := errors.AsType[config.Errors](err); err != nil && !wrong {
+		err = fmt.Errorf("%w: %w", control.ErrInvalid, err) // the file, not the daemon
+	}
+	if err != nil {
+		return control.Reload{}, err
+	}
+	return d.put(next)
+}
+
 // A plan is what becomes of attachments.
 type plan struct {
-	all    []config.Attachment // that there will be
-	begin  []config.Attachment // those of them that are begun, or begun anew
-	end    []*attachment       // those that there are and that are ended
+	all    []config.Attachment         // that there will be, first those of the file
+	asked  map[string][]config.Publish // which of their ports came through the control socket
+	begin  []config.Attachment         // those of them that are begun, or begun anew
+	end    []*attachment               // those that there are and that are ended
 	keep   []*attachment
 	report control.Reload
 }
 
-// replace puts next in force: catalog first, then attachments. On an error nothing
-// has changed.
 func (d *Daemon) replace(next *config.Config) (control.Reload, error) {
 	d.change.Lock()
 	defer d.change.Unlock()
+	return d.put(next)
+}
+
+// put puts next in force: catalog first, then attachments. On an error nothing has
+// changed. d.change is held.
+func (d *Daemon) put(next *config.Config) (control.Reload, error) {
 	p, err := d.plan(next)
 	if err != nil {
 		return control.Reload{}, err
@@ -67,7 +83,7 @@ func (d *Daemon) replace(next *config.Config) (control.Reload, error) {
 	d.generation++
 	p.report.Generation, p.report.Reset = d.generation, reset
 	d.mu.Unlock()
-	d.settle(&p, next)
+	d.settle(&p)
 	if old != nil {
 		p.report.Notes = append(p.report.Notes, restarts(old.Daemon, next.Daemon)...)
 	}
@@ -83,12 +99,16 @@ func (d *Daemon) plan(next *config.Config) (p plan, err error) {
 	if d.ending {
 		return p, control.ErrEnding
 	}
-	p.all = slices.Clone(next.Attachments)
+	p.asked = make(map[string][]config.Publish)
 	p.report = control.Reload{Attached: []string{}, Detached: []string{}, Changed: []string{}}
 	named := make(map[string]bool)
 	for _, c := range next.Attachments {
 		named[c.Name] = true
 		a := d.attachments[c.Name]
+		if a != nil {
+			c.Publish, p.asked[c.Name] = a.beside(c.Publish, c.Network)
+		}
+		p.all = append(p.all, c)
 		switch {
 		case a == nil:
 			p.begin = append(p.begin, c)
@@ -113,6 +133,11 @@ func (d *Daemon) plan(next *config.Config) (p plan, err error) {
 		}
 	}
 	slices.Sort(p.report.Detached)
+	whole := *next
+	whole.Attachments = p.all
+	if err := whole.Check(); err != nil { // the file alone is right
+		return p, fmt.Errorf("%w: beside what came through the control socket: %w", control.ErrInvalid, err)
+	}
 	return p, nil
 }
 
@@ -188,7 +213,7 @@ func (d *Daemon) tryOut(draft *provider.Catalog) (*sockets.Session, error) {
 }
 
 // settle ends and begins attachments as p says.
-func (d *Daemon) settle(p *plan, next *config.Config) {
+func (d *Daemon) settle(p *plan) {
 	for _, a := range p.end {
 		a.remove()
 	}
@@ -202,18 +227,18 @@ func (d *Daemon) settle(p *plan, next *config.Config) {
 	}
 	var begun []*attachment
 	for _, c := range p.begin {
-		a := d.attach(c, fromConfig)
+		a := d.attach(c, fromConfig, p.asked[c.Name])
 		begun = append(begun, a)
 		d.mu.Lock()
 		d.attachments[c.Name] = a
 		d.mu.Unlock()
 	}
 	for _, a := range p.keep {
-		i := slices.IndexFunc(next.Attachments, func(c config.Attachment) bool { return c.Name == a.cfg.Name })
-		if i < 0 {
-			continue // of the control socket
+		if a.origin == fromAPI {
+			continue
 		}
-		if err := a.follows(next.Attachments[i]); err != nil {
+		i := slices.IndexFunc(p.all, func(c config.Attachment) bool { return c.Name == a.cfg.Name })
+		if err := a.follows(p.all[i], p.asked[a.cfg.Name]); err != nil {
 			p.report.Notes = append(p.report.Notes, err.Error())
 		}
 	}
@@ -225,10 +250,10 @@ func (d *Daemon) settle(p *plan, next *config.Config) {
 }
 
 // follows takes over what can change while an attachment lives.
-func (a *attachment) follows(c config.Attachment) error {
+func (a *attachment) follows(c config.Attachment, asked []config.Publish) error {
 	err := a.republish(c.Publish)
 	a.mu.Lock()
-	a.cfg.Chain, a.cfg.Select = c.Chain, c.Select
+	a.cfg.Chain, a.cfg.Select, a.asked = c.Chain, c.Select, asked
 	a.mu.Unlock()
 	return err
 }
@@ -272,7 +297,7 @@ func (d *Daemon) Attach(_ context.Context, c config.Attachment) (err error) {
 	if _, err := d.publish(now, append(all, c)); err != nil {
 		return fmt.Errorf("attachment %s: %w: %w", c.Name, control.ErrInvalid, err)
 	}
-	a := d.attach(c, fromAPI)
+	a := d.attach(c, fromAPI, nil)
 	d.mu.Lock()
 	d.attachments[c.Name] = a
 	d.mu.Unlock()
@@ -285,7 +310,11 @@ func (d *Daemon) Attach(_ context.Context, c config.Attachment) (err error) {
 	delete(d.attachments, c.Name)
 	d.mu.Unlock()
 	_, back := d.publish(now, all)
-	return fmt.Errorf("attachment %s: %w: %w", c.Name, control.ErrInvalid, errors.Join(err, back))
+	err = errors.Join(err, back)
+	if errors.Is(err, control.ErrExists) { // a port of the host
+		return fmt.Errorf("attachment %s: %w", c.Name, err)
+	}
+	return fmt.Errorf("attachment %s: %w: %w", c.Name, control.ErrInvalid, err)
 }
 
 // others are all attachments but name, of which there must be none.
@@ -309,7 +338,7 @@ func (d *Daemon) others(name string) (now *config.Config, all []config.Attachmen
 func (d *Daemon) Detach(_ context.Context, name string) error {
 	d.change.Lock()
 	defer d.change.Unlock()
-	a, err := d.attachment(name)
+	a, err := d.changing(name)
 	if err != nil {
 		return err
 	}

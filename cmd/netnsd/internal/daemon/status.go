@@ -43,8 +43,8 @@ func (a *attachment) status() control.Attachment {
 		Addrs: []string{}, Origin: a.origin, Since: a.since, Chains: names,
 		Published: slices.Sorted(maps.Keys(a.published)), BytesIn: a.in, BytesOut: a.out,
 	}
-	if a.problem != nil {
-		s.Problem = a.problem.Error()
+	if err := a.wrong(); err != nil {
+		s.Problem = err.Error()
 	}
 	for _, p := range a.link.addrs {
 		s.Addrs = append(s.Addrs, p.String())
