@@ -3,6 +3,7 @@
 package control
 
 import (
+	_ "embed" // api.txt
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,11 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/explain"
 )
+
+// API is the description of what can be asked, for people.
+//
+//go:embed api.txt
+var API string
 
 // api is what the paths do.
 type api struct {
@@ -118,12 +124,13 @@ func (a api) unpublish(r *http.Request, _ []byte) (int, any, error) {
 	return 0, nil, a.daemon.Unpublish(r.Context(), r.PathValue("name"), r.PathValue("id"))
 }
 
-// metrics is the daemon's own handler, for a path without a body.
+// metrics is the daemon's own handler, for a request that is right.
 func (a api) metrics() http.Handler {
 	h := a.daemon.Metrics()
+	get := map[string]method{http.MethodGet: {do: func(*http.Request, []byte) (int, any, error) { return 0, nil, nil }}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			problem(notAllowed(w, r, []string{http.MethodGet})).write(w)
+		if _, _, err := a.answer(w, r, get); err != nil {
+			problem(err).write(w)
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -27,7 +27,8 @@ import (
 var ErrNoDaemon = errors.New("no daemon listens there")
 
 // A Client asks the daemon behind a control socket. Each request is a connection.
-// Errors are a [*Problem], [ErrNoDaemon], or of the connection.
+// Errors are a [*Problem], [ErrNoDaemon], or of the connection; also that of a daemon that
+// has hung, three minutes later.
 type Client struct{ Path string }
 
 func (c Client) Status(ctx context.Context) (s Status, err error) {
@@ -92,7 +93,7 @@ func (c Client) do(ctx context.Context, method, path string, body any, file *os.
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	transport := &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: answerTime + idleTime, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return c.dial(ctx, file)
 	}}
 	resp, err := transport.RoundTrip(r)

@@ -2,38 +2,10 @@
 
 // Package control is the daemon's control socket: HTTP/1.1 and JSON on a unix socket,
 // by default /run/netnsd/netnsd.sock. [Listen] makes the socket, a [Server] answers for
-// a [Daemon], a [Client] asks. curl can, too:
+// a [Daemon], a [Client] asks.
 //
-//	curl --unix-socket /run/netnsd/netnsd.sock http://netnsd/v1/status
-//
-//	GET    /v1/status                            Status
-//	GET    /v1/flows[?attachment=NAME]           [Flow]
-//	DELETE /v1/flows/ID                          204: the flow is reset
-//	POST   /v1/explain       Query               explain.Answer
-//	POST   /v1/reload                            Reload
-//	POST   /v1/attachments   config.Attachment   201: config.Attachment, with its defaults
-//	DELETE /v1/attachments/NAME                  204
-//	POST   /v1/attachments/NAME/published  config.Publish  201: Published
-//	DELETE /v1/attachments/NAME/published/ID     204
-//	GET    /v1/metrics                           what Prometheus reads
-//
-// # What goes wrong
-//
-// The answer is then a [Problem], application/problem+json (RFC 9457), and nothing has
-// changed:
-//
-//	400  no JSON, a key or parameter that nobody knows, a wrong type, a body where there
-//	     is none; errors say line and column of the body
-//	403  this peer may not use the socket
-//	404  no such path, flow, attachment or publication
-//	405  the path takes other methods; Allow names them
-//	409  the name or port is taken
-//	413  a body of more than 1 MiB
-//	415  a body that is not application/json
-//	422  understood, and impossible: a key of the attachment, or, of a reload, the file,
-//	     whose errors say file, line and column
-//	500  the daemon failed; the detail says at what
-//	503  the daemon is ending
+// What can be asked, what is answered, and what of what goes wrong has which status, is
+// in api.txt, which `netnsd help api` shows ([API]); tests hold it to the routes.
 //
 // # Who may use it
 //
@@ -62,6 +34,7 @@
 //
 // # Bounds
 //
-// 64 connections, and 16 of peers that are not served, 16 KiB of headers, 1 MiB of body, 10 s for the headers, 30 s for the
-// body, 2 min for the answer, one descriptor with a request.
+// 64 connections, and 16 of peers that are not served, 16 KiB of headers, 1 MiB of body,
+// 10 s for the headers, 30 s for the body, 2 min for the answer, one descriptor with a
+// request.
 package control

@@ -12,6 +12,16 @@ import (
 // Close, which does not wait for them.
 func (s *Server) Patient() { s.patience, s.idle, s.farewell = time.Hour, time.Hour, time.Millisecond }
 
+// Routes are METHOD PATH of all that can be asked.
+func Routes() (all []string) {
+	for path, methods := range (api{}).routes() {
+		for m := range methods {
+			all = append(all, m+" "+path)
+		}
+	}
+	return append(all, "GET /v1/metrics")
+}
+
 // Handler is what serves d's socket, for a peer that may use it.
 func Handler(d Daemon) http.Handler {
 	h := newHandler(d, slog.New(slog.DiscardHandler))

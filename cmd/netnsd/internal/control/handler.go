@@ -9,6 +9,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 )
@@ -24,7 +25,7 @@ type method struct {
 	query []string // it takes these
 }
 
-// routes are all that the control API knows; doc.go has them for people.
+// routes are all that the control API knows; api.txt has them for people.
 func (a api) routes() map[string]map[string]method {
 	return map[string]map[string]method{
 		"/v1/status":                       {"GET": {do: a.status}},
@@ -42,14 +43,28 @@ func (a api) routes() map[string]map[string]method {
 func newHandler(d Daemon, log *slog.Logger) http.Handler {
 	a := api{d, log}
 	mux := http.NewServeMux()
-	for path, methods := range a.routes() {
-		mux.Handle(path, a.route(methods))
+	for pattern, methods := range a.routes() {
+		mux.Handle(pattern, a.route(methods))
 	}
 	mux.Handle("/v1/metrics", a.metrics())
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		newProblem(http.StatusNotFound, "%s is not part of the control API; it begins with /v1/status", r.URL.Path).write(w)
+	mux.HandleFunc("/", unknown)
+	return permitted(asWritten(mux))
+}
+
+func unknown(w http.ResponseWriter, r *http.Request) {
+	newProblem(http.StatusNotFound, "%s is not part of the control API; it begins with /v1/status", r.URL.Path).write(w)
+}
+
+// asWritten knows no other spelling of a path: a mux would send who asks for
+// /v1//status elsewhere, which for a DELETE is nowhere.
+func asWritten(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.EscapedPath(); r.RequestURI == "*" || p != path.Clean("/"+p) {
+			unknown(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
 	})
-	return permitted(mux)
 }
 
 // permitted answers peers that are not served, whatever they ask.

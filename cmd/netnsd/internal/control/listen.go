@@ -21,7 +21,7 @@ import (
 // is there already goes only if it is a socket on which nobody listens, as a killed
 // daemon leaves it.
 func bind(path string, gid int) (*net.UnixListener, error) {
-	unlock, err := lock(filepath.Dir(path))
+	unlock, err := lock(path)
 	if err != nil {
 		return nil, err
 	}
@@ -56,34 +56,56 @@ func bind(path string, gid int) (*net.UnixListener, error) {
 // maxPath is what sun_path takes, with a zero behind it (unix(7)).
 const maxPath = 107
 
-// lock makes dir if need be and keeps others from making a socket in it. Who can
-// write there could put a socket of his own in our place, so nobody else may.
-func lock(dir string) (unlock func(), err error) {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+// lock keeps others from making a socket at path, and makes its folder if need be. The
+// lock is on a file that only we can open: one on the folder anybody could hold who can
+// read it, a program inside among them, and keep us from starting and from ending.
+func lock(path string) (unlock func(), err error) {
+	if err := ours(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	st, err := d.Stat()
-	if err == nil {
-		owner := st.Sys().(*syscall.Stat_t).Uid
-		switch {
-		case !st.IsDir():
-			err = fmt.Errorf("%s is not a folder", dir)
-		case owner != 0 && int(owner) != os.Geteuid():
-			err = fmt.Errorf("%s belongs to user %d, who could put another socket there: give it to root, or name another folder", dir, owner)
-		case st.Mode()&0o022 != 0 && st.Mode()&fs.ModeSticky == 0:
-			err = fmt.Errorf("%s can be written by others, who could put another socket there: chmod go-w %[1]s", dir)
-		default:
-			err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
+	name := path + ".lock"
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+			return nil, errors.Join(os.NewSyscallError("flock", err), f.Close())
+		}
+		have, err := f.Stat()
+		if err == nil {
+			var there os.FileInfo
+			if there, err = os.Lstat(name); err == nil && os.SameFile(have, there) {
+				return func() { os.Remove(name); f.Close() }, nil
+			}
+		}
+		f.Close() // of one who has removed it just before we had it
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
 	}
-	if err != nil {
-		return nil, errors.Join(err, d.Close())
+}
+
+// ours makes dir if need be. Who can write there could put a socket of his own in our
+// place, so nobody else may.
+func ours(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	return func() { d.Close() }, nil
+	st, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner := st.Sys().(*syscall.Stat_t).Uid
+	switch {
+	case !st.IsDir():
+		return fmt.Errorf("%s is not a folder", dir)
+	case owner != 0 && int(owner) != os.Geteuid():
+		return fmt.Errorf("%s belongs to user %d, who could put another socket there: give it to root, or name another folder", dir, owner)
+	case st.Mode()&0o022 != 0 && st.Mode()&fs.ModeSticky == 0:
+		return fmt.Errorf("%s can be written by others, who could put another socket there: chmod go-w %[1]s", dir)
+	}
+	return nil
 }
 
 // vacant says whether path may be replaced.
@@ -110,7 +132,7 @@ func vacant(path string) error {
 
 // unlink removes the socket unless another has come in its place.
 func unlink(path string, ours os.FileInfo) error {
-	unlock, err := lock(filepath.Dir(path))
+	unlock, err := lock(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

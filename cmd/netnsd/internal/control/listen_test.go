@@ -189,6 +189,40 @@ func TestFolders(t *testing.T) {
 	}
 }
 
+// Who can read the folder of the socket can lock it, and keeps nobody from anything.
+func TestFolderIsLocked(t *testing.T) {
+	path := filepath.Join(folder(t), "netnsd.sock")
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		s, err := control.Listen(control.Config{Path: path})
+		if err == nil {
+			err = s.Close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("whoever has locked the folder keeps the daemon from starting")
+		d.Close()
+		<-done
+	}
+	if all, err := os.ReadDir(filepath.Dir(path)); err != nil || len(all) > 0 {
+		t.Errorf("left: %v, %v", all, err)
+	}
+}
+
 // slow is a daemon of which a reload takes until it is let go.
 type slow struct {
 	daemon

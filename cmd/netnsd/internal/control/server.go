@@ -83,8 +83,8 @@ func (s *Server) Serve(d Daemon) {
 		Handler:           s.counted(newHandler(d, s.log)),
 		ConnContext:       withConn,
 		ReadHeaderTimeout: s.patience, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: s.idle,
-		MaxHeaderBytes: maxHeader,
-		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	s.served = make(chan struct{})
 	go func() { // ends by Close

@@ -3,6 +3,7 @@
 package control_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,7 +15,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -169,6 +172,90 @@ func folder(t *testing.T) string {
 	return dir
 }
 
+// documented are the statuses that api.txt has for what goes wrong.
+var documented = func() (all []int) {
+	for _, m := range regexp.MustCompile(`(?m)^  (\d{3})  `).FindAllStringSubmatch(control.API, -1) {
+		n, _ := strconv.Atoi(m[1])
+		all = append(all, n)
+	}
+	return all
+}()
+
+// What can be asked is what is written down, no more and no less; so is what is
+// answered, and the examples are right.
+func TestAPI(t *testing.T) {
+	var written []string
+	for _, m := range regexp.MustCompile(`(?m)^  ([A-Z]+ /[^\s?]+)$`).FindAllStringSubmatch(control.API, -1) {
+		written = append(written, m[1])
+	}
+	routes := control.Routes()
+	for i, r := range routes {
+		r = strings.NewReplacer("{name}", "NAME", "{id}", "ID", "{id...}", "ID").Replace(r)
+		if routes[i] = r; !slices.Contains(written, r) {
+			t.Errorf("%s is not written down", r)
+		}
+	}
+	for _, w := range written {
+		if !slices.Contains(routes, w) {
+			t.Errorf("%s is written down, and is not there", w)
+		}
+	}
+	for _, v := range []any{control.Status{}, control.Attachment{}, control.Flow{}, control.Reload{}, control.Problem{}, control.Fault{}, control.Published{},
+		control.Query{}, explain.Given{}, explain.Hello{}, explain.Answer{}, config.Attachment{}, config.Settings{}, config.Publish{}} {
+		for f := range reflect.TypeOf(v).Fields() {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if key != "" && !regexp.MustCompile(`\b`+key+`\b`).MatchString(control.API) {
+				t.Errorf("%T: %s is not written down", v, key)
+			}
+		}
+	}
+	d, path := serve(t)
+	examples := regexp.MustCompile(`(?m)^  POST (\S+)\n +(\{.*\})$`).FindAllStringSubmatch(control.API, -1)
+	for _, m := range examples {
+		a := send(t, path, "POST", strings.Replace(m[1], "NAME", "web", 1), asJSON, strings.NewReader(m[2]))
+		if a.status >= 300 {
+			t.Errorf("%s %s: %+v", m[1], m[2], a)
+		}
+	}
+	if len(examples) != 3 || len(d.changes()) != 2 || len(documented) != 10 {
+		t.Errorf("%q; %q; %v", examples, d.changes(), documented)
+	}
+}
+
+// What is no request at all is refused by the server of HTTP, and changes nothing.
+func TestNoRequest(t *testing.T) {
+	d, path := serve(t)
+	for text, status := range map[string]int{
+		"hello\r\n\r\n":                               400,
+		"POST /v1/reload HTTP/1.1\r\n\r\n":            400, // no Host
+		"POST /v1/reload HTTP/3.0\r\nHost: n\r\n\r\n": 505,
+		"POST /v1/reload HTTP/1.1\r\nHost: n\r\nX: " + strings.Repeat("x", 32<<10) + "\r\n\r\n":                    431,
+		"POST /v1/reload HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: gzip\r\n\r\n":                                   501,
+		"POST /v1/reload HTTP/1.1\r\nHost: n\r\nContent-Length: -1\r\n\r\n":                                        400,
+		"POST /v1/reload HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n":                           400,
+		"OPTIONS * HTTP/1.1\r\nHost: n\r\n\r\n":                                                                    404,
+		"CONNECT /v1/reload HTTP/1.1\r\nHost: n\r\n\r\n":                                                           405,
+		"POST http://n/../v1/reload HTTP/1.1\r\nHost: n\r\n\r\n":                                                   404,
+		"POST /v1/attachments HTTP/1.1\r\nHost: n\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{": 400, // and no more
+	} {
+		c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What is too long is answered before it is read, and then there is nobody to write to.
+		_, _ = io.WriteString(c, text)
+		_ = c.CloseWrite()
+		r, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || r.StatusCode != status {
+			t.Errorf("%.80q: %v, %v; want %d", text, r, err, status)
+		}
+		c.Close()
+	}
+	if c := d.changes(); len(c) > 0 {
+		t.Errorf("changed: %q", c)
+	}
+}
+
 // answer is what came back.
 type answer struct {
 	status int
@@ -289,7 +376,7 @@ func TestWrong(t *testing.T) {
 		refuses := func(what string, status int, method, url, contentType, body string) control.Problem {
 			t.Helper()
 			a := send(t, path, method, url, contentType, strings.NewReader(body))
-			if a.status != status {
+			if a.status != status || !slices.Contains(documented, status) {
 				t.Errorf("%s %s with %s: %d, want %d", method, url, what, a.status, status)
 			}
 			if status == http.StatusMethodNotAllowed && a.header.Get("Allow") != e.allow {
@@ -308,9 +395,6 @@ func TestWrong(t *testing.T) {
 				contentType = asJSON
 			}
 			refuses("an unknown id", 404, e.method, url, contentType, e.body)
-		}
-		if e.url == "/v1/metrics" {
-			continue // the rest is its own handler's
 		}
 		refuses("an unknown parameter", 400, e.method, e.url+"?x=1", asJSON, e.body)
 		refuses("a huge body", 413, e.method, e.url, asJSON, huge)
@@ -350,7 +434,8 @@ func TestWrong(t *testing.T) {
 			t.Errorf("%s %s: %d, %+v; want 422 and %q", c.url, c.body, a.status, p, c.says)
 		}
 	}
-	for _, url := range []string{"/", "/v1", "/v2/status", "/v1/status/", "/v1/nothing", "/v1/attachments/web/other"} {
+	for _, url := range []string{"/", "/v1", "/v2/status", "/v1/status/", "/v1/nothing", "/v1/attachments/web/other",
+		"//v1/status", "/v1//status", "/v1/./status", "/v1/x/../status", "/v1/attachments/../status", "/../../v1/status"} {
 		if a := send(t, path, "GET", url, "", nil); a.status != 404 {
 			t.Errorf("%s: %d, want 404", url, a.status)
 		} else {
