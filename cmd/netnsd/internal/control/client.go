@@ -97,6 +97,9 @@ func (c Client) do(ctx context.Context, method, path string, body any, file *os.
 		return c.dial(ctx, file)
 	}}
 	resp, err := transport.RoundTrip(r)
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		err = fmt.Errorf("%s: the daemon has hung up before it answered: it has ended, or has too many who ask: %w", c.Path, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -189,6 +189,29 @@ func TestFolders(t *testing.T) {
 	}
 }
 
+// A daemon that ends while it is asked is told from one that has never been there.
+func TestHungUp(t *testing.T) {
+	path := filepath.Join(folder(t), "netnsd.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if c, err := l.Accept(); err == nil {
+			http.ReadRequest(bufio.NewReader(c))
+			c.Close()
+		}
+	}()
+	_, err = control.Client{Path: path}.Status(t.Context())
+	if err == nil || errors.Is(err, control.ErrNoDaemon) || !strings.Contains(err.Error(), "hung up") {
+		t.Error(err)
+	}
+	l.Close()
+	<-done
+}
+
 // Who can read the folder of the socket can lock it, and keeps nobody from anything.
 func TestFolderIsLocked(t *testing.T) {
 	path := filepath.Join(folder(t), "netnsd.sock")

@@ -68,11 +68,17 @@ func problem(err error) *Problem {
 	}
 	if all, ok := errors.AsType[config.Errors](err); ok {
 		p = newProblem(http.StatusUnprocessableEntity, "%v", err)
-		for _, e := range all {
-			p.Errors = append(p.Errors, Fault{e.Path, e.File, e.Line, e.Column, e.Reason, e.Excerpt})
-		}
+		p.Errors = Faults(all)
 	}
 	return p
+}
+
+// Faults are the same in the form that is shown to programs.
+func Faults(all config.Errors) (f []Fault) {
+	for _, e := range all {
+		f = append(f, Fault{e.Path, e.File, e.Line, e.Column, e.Reason, e.Excerpt})
+	}
+	return f
 }
 
 func newProblem(status int, format string, args ...any) *Problem {

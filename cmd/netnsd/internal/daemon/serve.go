@@ -22,6 +22,9 @@ func Serve(cfg Config, file *config.Config) (err error) {
 	signals := make(chan os.Signal, 8) // from the beginning: none may end us half made
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	defer signal.Stop(signals)
+	broken := make(chan os.Signal, 1) // who reads our log may end, and takes nothing with him
+	signal.Notify(broken, unix.SIGPIPE)
+	defer signal.Stop(broken)
 	resident, means, err := opener.StayOpen() // the first, with nothing of ours
 	if err != nil {
 		return err
