@@ -92,11 +92,17 @@ attachments:
 	netnsd(2, "attach", c, "--name", "c", "--chain", "none")
 	netnsd(2, "attach", c, "--name", "c", "--mtu", "1")
 	says(netnsd(2, "attach", a, "--name", "c", "--chain", "open"), "served as a already")
+	says(netnsd(2, "attach", c, "--name", "c", "--chain", "open", "--limit", "udp_peer=1"), `unknown key "udp_peer"`)
+	says(netnsd(2, "attach", c, "--name", "c", "--chain", "open", "--dns-zone", "corp.example"), "ZONE=SERVER")
+	l.serve(server4+":7075", echo)
+	says(netnsd(1, "attach", c, "--name", "c", "--chain", "open", "-p", server4+":7070:7071", "-p", server4+":7075"), "publish tcp/"+server4+":7075", "address already in use")
+	netnsd(4, "status", "c")
 	if got := links(t, c); got != "" {
 		t.Errorf("what was refused left %s", got)
 	}
-	says(netnsd(0, "attach", c, "--name", "c", "--chain", "open", "--device", "net7", "--mtu", "9000", "-p", server4+":7070:7071"), "c: "+c, "net7")
+	says(netnsd(0, "attach", c, "--name", "c", "--chain", "open", "--device", "net7", "--mtu", "9000", "--dns-zone", "corp.example=10.0.0.53", "--host", "db.example=192.0.2.1", "--limit", "tcp_flows=100", "--limit", "udp_idle=30s", "-p", server4+":7070:7071"), "c: "+c, "net7")
 	says(netnsd(0, "status", "c"), "net7", "published tcp/"+server4+":7070")
+	says(netnsd(0, "publish", "c", server4+":7072", "-o", "json"), `"tcp/`+server4+`:7072"`)
 	says(netnsd(0, "publish", "c", server4+":7073:7071/both"), "tcp/"+server4+":7073\nudp/"+server4+":7073\n")
 	netnsd(0, "unpublish", "c", "tcp/"+server4+":7073")
 	netnsd(4, "unpublish", "c", "tcp/"+server4+":7073")

@@ -14,7 +14,8 @@ import (
 
 // TestReadmeDaemon is a session of an operator as the README has it, in a lab with
 // an example.com: with /run and /etc/netns of its own, and after the daemon has
-// started it waits until it answers.
+// started it waits until it answers. What the README says of commands later is done
+// before the daemon is ended.
 func TestReadmeDaemon(t *testing.T) {
 	need(t, "curl", "bash", "mount")
 	l := newLab(t)
@@ -33,7 +34,12 @@ func TestReadmeDaemon(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	session := blocks(t, "bash")[0]
+	all = blocks(t, "bash")
+	before, ending, found := strings.Cut(all[0], "kill %1")
+	if !found {
+		t.Fatal("the README ends no daemon")
+	}
+	session := before + strings.Join(all[1:], "") + "kill %1" + ending
 	const started = "netnsd.yaml &\n"
 	if !strings.Contains(session, started) {
 		t.Fatal("the README starts no daemon")

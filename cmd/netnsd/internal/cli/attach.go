@@ -3,11 +3,14 @@
 package cli
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,12 +27,18 @@ func newAttach() *cobra.Command {
 		Long: `Have the daemon serve another network namespace, until detach or the daemon's end.
 TARGET is a name of ip netns, a path that begins with / or ., pid:N for that of a
 process, or fd:N for an open descriptor of this command. What no flag says is as
-defaults in the configuration say; which chain is taken, as catalog.select says.` + clientStatus,
+defaults in the configuration say; which chain is taken, as catalog.select says.
+
+It is attached when packets pass, or not at all: a port of -p that somebody else has
+leaves nothing behind. netnsd help keys says what can stand in an attachment; what no
+flag has, the control socket takes (netnsd help api).` + clientStatus,
 		Example: `  netnsd attach build --chain confined
   netnsd attach pid:4711 --name web -p 127.0.0.1:8080:80
-  netnsd attach fd:3 --name box 3</proc/self/ns/net`,
+  netnsd attach fd:3 --name box 3</run/netns/box
+  netnsd attach build --dns-zone corp.example=10.0.0.53 --limit tcp_flows=1000 --limit udp_idle=30s`,
 		Args: cobra.ExactArgs(1),
 	}
+	cmd.ValidArgsFunction = completeTargets
 	var f attachFlags
 	f.add(cmd.Flags())
 	c, output := socketFlag(cmd), outputFlag(cmd)
@@ -58,7 +67,10 @@ defaults in the configuration say; which chain is taken, as catalog.select says.
 // attachFlags are what of an attachment can be said in a line.
 type attachFlags struct {
 	name, device, chain    string
-	nets, dns, publish     []string
+	nets, routes, publish  []string
+	limits                 []string
+	names                  nameFlags
+	udp                    string
 	tap, persist, loopback bool
 	mtu                    int
 }
@@ -71,7 +83,10 @@ func (a *attachFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&a.persist, "persist", false, "keep the device when the daemon ends")
 	f.IntVar(&a.mtu, "mtu", 0, "MTU of the link in `BYTES`")
 	f.StringArrayVar(&a.nets, "net", nil, "`CIDR` of the link, once a family")
-	f.StringArrayVar(&a.dns, "dns", nil, "`SERVER` that the name service asks, as of run, system, or off")
+	f.StringArrayVar(&a.routes, "route", nil, "`CIDR` that the device leads to (default: everywhere)")
+	serviceFlags(f, &a.names)
+	f.StringVar(&a.udp, "udp", "", "`MAPPING` of datagrams: "+udpShared+" or "+udpPerFlow+", as of run")
+	f.StringArrayVar(&a.limits, "limit", nil, "`KEY=VALUE`: a limit, as udp_idle=30s; netnsd help keys has them all")
 	f.BoolVar(&a.loopback, "host-loopback", false, "let programs reach this host's 127.0.0.1 and ::1, as host 2 of --net")
 	f.StringArrayVarP(&a.publish, "publish", "p", nil, "lead a port of this host inside: `[ADDR:]PORT[:PORT][/udp]`, as `netnsd publish` has it")
 }
@@ -100,12 +115,14 @@ func (a *attachFlags) request(f *pflag.FlagSet, target string) (r object, fd int
 		"tap":           func() { device["mode"] = map[bool]string{true: config.ModeTAP, false: config.ModeTUN}[a.tap] },
 		"persist":       func() { device["persist"] = a.persist },
 		"mtu":           func() { device["mtu"] = a.mtu },
+		"udp":           func() { r["udp"] = a.udp },
+		"route":         func() { network["routes"] = a.routes },
 	} {
 		if f.Changed(flag) {
 			set()
 		}
 	}
-	err = errors.Join(a.network(network), a.service(r), a.published(r))
+	err = errors.Join(a.network(network), a.service(f, r), a.bounds(r), a.published(r))
 	return r, fd, err
 }
 
@@ -124,14 +141,44 @@ func (a *attachFlags) network(n object) error {
 	return nil
 }
 
-func (a *attachFlags) service(r object) error {
-	switch off := len(a.dns) > 0 && a.dns[0] == "off"; {
-	case off && len(a.dns) > 1:
-		return errors.New("--dns off and --dns ADDR exclude each other")
-	case off:
+func (a *attachFlags) service(f *pflag.FlagSet, r object) error {
+	n := a.names
+	if slices.Contains(n.servers, "off") {
+		if len(n.servers) > 1 || len(n.zones)+len(n.hosts) > 0 {
+			return errors.New("--dns off and --dns SERVER, --dns-zone, --host exclude each other")
+		}
 		r["dns"] = object{"disabled": true}
-	case len(a.dns) > 0:
-		r["dns"] = object{"upstreams": a.dns}
+		return nil
+	}
+	service := object{}
+	for flag, set := range map[string]func(){
+		"dns":          func() { service["upstreams"] = n.servers },
+		"dns-zone":     func() { service["zones"] = n.zones },
+		"host":         func() { service["hosts"] = n.hosts },
+		"no-dns-cache": func() { service["no_cache"] = n.noCache },
+	} {
+		if f.Changed(flag) {
+			set()
+			r["dns"] = service
+		}
+	}
+	return nil
+}
+
+// bounds are the limits. Which there are, and of what kind, the daemon knows.
+func (a *attachFlags) bounds(r object) error {
+	limits := object{}
+	for _, s := range a.limits {
+		key, value, ok := strings.Cut(s, "=")
+		if _, twice := limits[key]; !ok || key == "" || value == "" || twice {
+			return fmt.Errorf("--limit %s: write KEY=VALUE, each KEY once, as tcp_flows=100 or udp_idle=30s", s)
+		}
+		if limits[key] = value; strings.Trim(value, "0123456789") == "" {
+			limits[key] = json.RawMessage(cmp.Or(strings.TrimLeft(value, "0"), "0"))
+		}
+	}
+	if len(limits) > 0 {
+		r["limits"] = limits
 	}
 	return nil
 }
@@ -174,4 +221,19 @@ func parseTarget(s string) (netns object, name string, fd int, err error) {
 		return nil, "", 0, errors.New("attach: the namespace is missing")
 	}
 	return object{"name": s}, s, 0, nil
+}
+
+// completeTargets has the namespaces of ip netns, then files.
+func completeTargets(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	all, _ := os.ReadDir("/run/netns") // none is an empty list
+	for _, e := range all {
+		if strings.HasPrefix(e.Name(), typed) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, cobra.ShellCompDirectiveDefault
 }

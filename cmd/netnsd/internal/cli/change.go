@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -38,7 +37,7 @@ see a connection reset. If one cannot be, the others are all the same.` + client
 		for _, id := range ids {
 			errs = append(errs, c.Kill(cmd.Context(), id))
 		}
-		return asked(errors.Join(errs...))
+		return askedAll(errs)
 	}
 	return cmd
 }
@@ -98,7 +97,7 @@ attached again by the next reload.` + clientStatus,
 		for _, name := range args {
 			errs = append(errs, c.Detach(cmd.Context(), name))
 		}
-		return asked(errors.Join(errs...))
+		return askedAll(errs)
 	}
 	return cmd
 }

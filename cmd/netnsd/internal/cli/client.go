@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -52,6 +53,12 @@ func asked(err error) error {
 		status = exitNotFound
 	}
 	return &exit{status, err}
+}
+
+// askedAll is asked of several, which says once what is so of all.
+func askedAll(errs []error) error {
+	errs = slices.CompactFunc(errs, func(a, b error) bool { return a != nil && b != nil && a.Error() == b.Error() })
+	return asked(errors.Join(errs...))
 }
 
 // badRequest is what the daemon finds wrong in what a user has typed.

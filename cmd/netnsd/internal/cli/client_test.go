@@ -85,6 +85,9 @@ func TestAttachRequest(t *testing.T) {
 		{[]string{"/run/x", "--name", "a"}, `{"interface":{},"name":"a","netns":{"path":"/run/x"},"network":{}}`, 0},
 		{[]string{"pid:7", "--name", "a", "--dns", "off"}, `{"dns":{"disabled":true},"interface":{},"name":"a","netns":{"pid":7},"network":{}}`, 0},
 		{[]string{"fd:7", "--name", "a", "--dns", "system", "--dns", "::1"}, `{"dns":{"upstreams":["system","::1"]},"interface":{},"name":"a","netns":{"fd":7},"network":{}}`, 7},
+		{[]string{"web", "--dns-zone", "corp.example=10.0.0.53", "--host", "db=::1", "--host", "db=192.0.2.1", "--no-dns-cache", "--udp", "per-flow", "--route", "10.0.0.0/8", "--limit", "tcp_flows=0100", "--limit", "udp_idle=30s"},
+			`{"dns":{"hosts":["db=::1","db=192.0.2.1"],"no_cache":true,"zones":["corp.example=10.0.0.53"]},"interface":{},"limits":{"tcp_flows":100,"udp_idle":"30s"},` +
+				`"name":"web","netns":{"name":"web"},"network":{"routes":["10.0.0.0/8"]},"udp":"per-flow"}`, 0},
 		{[]string{"web", "--tap", "--mtu", "9000", "--device", "t", "--persist", "--host-loopback", "--chain", "k", "--net", "fd01::/64", "--net", "10.1.0.0/24", "-p", "127.0.0.1:80"},
 			`{"chain":"k","host_loopback":true,"interface":{"mode":"tap","mtu":9000,"name":"t","persist":true},"name":"web","netns":{"name":"web"},"network":{"ipv4":"10.1.0.0/24","ipv6":"fd01::/64"},` +
 				`"publish":[{"proto":"","listen":"127.0.0.1:80","to":"","proxy_protocol":""}]}`, 0},
@@ -112,7 +115,7 @@ func TestAttachRequest(t *testing.T) {
 
 // The commands of the daemon have what they have in common, and say so.
 func TestClientCommands(t *testing.T) {
-	all := map[string]bool{"status": true, "ps": true, "kill": false, "reload": true, "attach": true, "detach": false, "publish": false, "unpublish": false}
+	all := map[string]bool{"status": true, "ps": true, "kill": false, "reload": true, "attach": true, "detach": false, "publish": true, "unpublish": false}
 	seen := make(map[string]bool)
 	for _, cmd := range newRoot().Commands() {
 		output, ours := all[cmd.Name()]

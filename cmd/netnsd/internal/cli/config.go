@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
+	"github.com/netnsd/netnsd/provider/layer/policy"
 )
 
 func newConfig() *cobra.Command {
@@ -28,22 +30,53 @@ namespace, and has defaults for the rest:
 }
 
 func newConfigCheck() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say whether a configuration can be read, and where not",
 		Long: `Say whether a configuration, and the policies that it names, can be read, and
-everything that is wrong in it with line and column. Whether the namespaces exist is
-not looked at. Exit status 1 if something is wrong.`,
+everything that is wrong in it with line and column, with -o json as a list of errors.
+Whether the namespaces exist is not looked at. Exit status 1 if something is wrong.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := load(args[0])
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: attachments: %d, chains: %d\n", args[0], len(c.Attachments), len(c.Catalog.Chains))
-			return err
-		},
 	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := load(args[0])
+		if *output == asJSON {
+			return writeChecked(cmd, err, checked{File: args[0]})
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: attachments: %d, chains: %d\n", args[0], len(c.Attachments), len(c.Catalog.Chains))
+		return err
+	}
+	return cmd
+}
+
+// checked is what a file was found to be, as JSON.
+type checked struct {
+	File   string          `json:"file"`
+	OK     bool            `json:"ok"`
+	Errors []control.Fault `json:"errors"`
+}
+
+// writeChecked says of c what err is about.
+func writeChecked(cmd *cobra.Command, err error, c checked) error {
+	c.OK, c.Errors = err == nil, []control.Fault{}
+	all, several := errors.AsType[config.Errors](err)
+	one, placed := errors.AsType[*policy.FileError](err)
+	switch {
+	case several:
+		c.Errors = control.Faults(all)
+	case placed:
+		c.Errors = control.Faults(config.Errors{{FileError: *one}})
+	case err != nil:
+		c.Errors = []control.Fault{{Reason: err.Error()}}
+	}
+	if e := writeJSON(cmd.OutOrStdout(), c); e != nil || err == nil {
+		return e
+	}
+	return &exit{Status: exitFailed}
 }
 
 func newConfigShow() *cobra.Command {

@@ -3,10 +3,13 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -66,7 +69,14 @@ wrongly, or the file is not right.`,
 		if ready != 0 && ready < 3 {
 			return usage(fmt.Errorf("--ready-fd %d: has to be 3 or more", ready))
 		}
+		file, err := filepath.Abs(file) // as status shows it to who is elsewhere
+		if err != nil {
+			return usage(err)
+		}
 		c, err := config.Load(file)
+		if errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {
+			err = fmt.Errorf("%w: name the configuration with --config FILE; `netnsd help config` has the smallest", err)
+		}
 		if err != nil {
 			return usage(err)
 		}

@@ -19,10 +19,15 @@ type nameFlags struct {
 }
 
 func dnsFlags(f *pflag.FlagSet, n *nameFlags) {
+	serviceFlags(f, n)
+	f.StringArrayVar(&n.search, "search", nil, "`DOMAIN` in which the program looks for short names (default: the host's)")
+}
+
+// serviceFlags are those that run and attach share.
+func serviceFlags(f *pflag.FlagSet, n *nameFlags) {
 	f.StringArrayVar(&n.servers, "dns", nil, "`SERVER` that the name service asks, in this order, or off (default: system, the host's resolv.conf)")
 	f.StringArrayVar(&n.zones, "dns-zone", nil, "`ZONE=SERVER`: ask that one for the names of a zone; the longest zone counts")
 	f.StringArrayVar(&n.hosts, "host", nil, "`NAME=ADDR`: what the name service says of a name, before /etc/hosts")
-	f.StringArrayVar(&n.search, "search", nil, "`DOMAIN` in which the program looks for short names (default: the host's)")
 	f.BoolVar(&n.noCache, "no-dns-cache", false, "ask for every name anew")
 }
 

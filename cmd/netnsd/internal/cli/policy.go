@@ -25,21 +25,26 @@ func newPolicy() *cobra.Command {
 }
 
 func newPolicyCheck() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say whether a policy file can be read, and where not",
 		Long:  "Say whether a policy file can be read, and where not. Exit status 1 if it cannot.",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := chain.ReadPolicy(args[0])
-			if err != nil {
-				return &exit{exitFailed, err}
-			}
-			c := p.Config()
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: default %s, expressions in rules: %d\n", args[0], c.Default, len(c.Rules))
-			return err
-		},
 	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p, err := chain.ReadPolicy(args[0])
+		switch {
+		case *output == asJSON:
+			return writeChecked(cmd, err, checked{File: args[0]})
+		case err != nil:
+			return &exit{exitFailed, err}
+		}
+		c := p.Config()
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: default %s, expressions in rules: %d\n", args[0], c.Default, len(c.Rules))
+		return err
+	}
+	return cmd
 }
 
 func newPolicyDiff() *cobra.Command {

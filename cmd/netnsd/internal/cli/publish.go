@@ -29,7 +29,7 @@ written to stdout. If one port cannot be had, none is opened.` + clientStatus,
   netnsd publish web '[::1]:5353/udp'`,
 		Args: cobra.ExactArgs(2),
 	}
-	c := socketFlag(cmd)
+	c, output := socketFlag(cmd), outputFlag(cmd)
 	cmd.ValidArgsFunction = completeNames(c, 1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		all, err := parsePublish(args[1])
@@ -39,6 +39,9 @@ written to stdout. If one port cannot be had, none is opened.` + clientStatus,
 		ids, err := publishAll(cmd.Context(), c, args[0], all)
 		if err != nil {
 			return badRequest(err)
+		}
+		if *output == asJSON {
+			return writeJSON(cmd.OutOrStdout(), ids)
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(ids, "\n"))
 		return err
@@ -77,7 +80,7 @@ Connections that came through them go on.` + clientStatus,
 		for _, id := range args[1:] {
 			errs = append(errs, c.Unpublish(cmd.Context(), args[0], id))
 		}
-		return asked(errors.Join(errs...))
+		return askedAll(errs)
 	}
 	return cmd
 }

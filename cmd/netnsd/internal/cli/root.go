@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -47,12 +48,16 @@ func usage(err error) error { return &exit{exitUsage, err} }
 func Main(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
+	out := &answers{Writer: os.Stdout}
+	root.SetOut(out)
 	cmd, err := root.ExecuteC()
-	if err == nil {
-		return 0
-	}
 	var e *exit
-	if !errors.As(err, &e) {
+	switch ended := errors.As(err, &e); {
+	case out.err != nil && (!ended || e.Err == nil):
+		e = &exit{exitFailed, fmt.Errorf("the answer could not be written: %w", out.err)}
+	case err == nil:
+		return 0
+	case !ended:
 		// What cobra itself finds: commands and flags that do not exist.
 		e = &exit{exitUsage, fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath())}
 	}
@@ -60,9 +65,36 @@ func Main(args []string) int {
 		e.Status = exitOurs
 	}
 	if e.Err != nil {
-		fmt.Fprintln(os.Stderr, "netnsd: "+strings.TrimSpace(e.Err.Error()))
+		fmt.Fprintln(os.Stderr, "netnsd: "+readable(strings.TrimSpace(e.Err.Error())))
 	}
 	return e.Status
+}
+
+var long = regexp.MustCompile(`(\S{100})\S{200,}(\S{20})`)
+
+// readable is an error of which no word fills the screen or talks to the terminal.
+func readable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '\n' {
+			return c
+		}
+		return harmless(c)
+	}, long.ReplaceAllString(s, "$1…$2"))
+}
+
+// answers is stdout, and remembers that something did not arrive there: help and tables
+// are written by many calls, of which few can say so.
+type answers struct {
+	io.Writer
+	err error
+}
+
+func (a *answers) Write(b []byte) (int, error) {
+	n, err := a.Writer.Write(b)
+	if a.err == nil {
+		a.err = err
+	}
+	return n, err
 }
 
 func newRoot() *cobra.Command {
@@ -76,7 +108,8 @@ of providers that see it, decide on it and record it.
   netnsd demo                                        see it work
   netnsd run -- curl https://example.com             a program, unrestricted
   netnsd run --allow '*.example.com:443' -- ./agent  nothing but that
-  netnsd doctor                                      if something does not work`,
+  netnsd doctor                                      if this machine is in the way
+  netnsd help trouble                                if something does not work`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -87,6 +120,8 @@ of providers that see it, decide on it and record it.
 		return usage(fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath()))
 	})
 	root.AddCommand(newRun(), newDaemon(), newDemo(), newFetch(), newExplain(), newPolicy(), newDoctor(), newBench(), newMan(), newVersion())
+	root.AddCommand(newTopics()...)
+	completeHelp(root)
 	return root
 }
 

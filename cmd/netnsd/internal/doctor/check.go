@@ -31,7 +31,7 @@ type Check struct {
 // Examine makes all checks. It must run on a goroutine that is locked to its
 // thread, as package opener wants it.
 func Examine() []Check {
-	all := []Check{kernel(), tunNode(), userNamespaces()}
+	all := []Check{kernel(), tunNode(), userNamespaces(), daemon()}
 	all = append(all, trial()...)
 	all = append(all, resolver(), ping(4), ping(6), ipv6())
 	return append(all, reachable()...)

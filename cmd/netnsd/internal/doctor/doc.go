@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package doctor says whether `netnsd run` can work on this machine, what it
-// will lack, what of the host a program inside still reaches, and what to do
+// Package doctor says whether `netnsd run` can work on this machine, and `netnsd
+// daemon` be asked, what it will lack, what of the host a program inside still reaches, and what to do
 // about each.
 //
 // It looks, and makes one throw-away namespace with a device; it changes

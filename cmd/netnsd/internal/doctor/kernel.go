@@ -31,6 +31,25 @@ func kernel() Check {
 	return c
 }
 
+// daemon says whether `netnsd daemon` could be asked anything: its control socket tells
+// those inside by the cookie of their network (Linux 5.14), and namespaces that are there
+// already are root's.
+func daemon() Check {
+	c := Check{Name: "daemon", State: OK, Detail: "its control socket can tell who is inside"}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+		unix.Close(fd)
+	}
+	switch {
+	case err != nil:
+		return Check{c.Name, Warn, fmt.Sprintf("netnsd daemon does not start: SO_NETNS_COOKIE: %v", err), "a kernel of Linux 5.14 or later; netnsd run does without"}
+	case os.Geteuid() != 0:
+		c.Detail += "; it has to be started by root"
+	}
+	return c
+}
+
 const node = "/dev/net/tun"
 
 func tunNode() Check {
