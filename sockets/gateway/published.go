@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"iter"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -77,6 +78,18 @@ func (p *Published) Publication() Publication {
 	pub := p.pub
 	pub.Listen = netip.AddrPortFrom(pub.Listen.Addr(), p.ports[0].at.Port())
 	return pub
+}
+
+// Sockets are those that its ports have, in their order. One that has failed
+// ([provider.Socket.Failure]) serves nobody any more; Close all the same.
+func (p *Published) Sockets() iter.Seq[*provider.Socket] {
+	return func(yield func(*provider.Socket) bool) {
+		for _, port := range p.ports {
+			if !yield(port.s) {
+				return
+			}
+		}
+	}
 }
 
 func (p *Published) start() {

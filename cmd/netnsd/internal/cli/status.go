@@ -45,6 +45,9 @@ device, chains and traffic; or the one that is named.` + clientStatus,
 
 func writeStatus(w io.Writer, s control.Status, colours bool) error {
 	fmt.Fprintf(w, "netnsd %s, pid %d, up %s, %s generation %d since %s\n", s.Version, s.PID, since(s.Started), s.Config, s.Generation, since(s.Loaded))
+	if s.Ending {
+		fmt.Fprintln(w, paint(colours, yellow, "it is ending: connections may end, none begins"))
+	}
 	if s.Problem != "" {
 		fmt.Fprintf(w, "%s %s\n", paint(colours, red, "the last reload was refused:"), s.Problem)
 	}

@@ -23,7 +23,7 @@ type Daemon interface {
 	Status(context.Context) Status
 	// Flows are the open sockets of all attachments, or of the one that is named.
 	Flows(ctx context.Context, attachment string) ([]Flow, error)
-	// Kill resets a flow.
+	// Kill resets a flow; a published port is none.
 	Kill(ctx context.Context, id uint64) error
 	// Explain says what would become of q in the attachment.
 	Explain(ctx context.Context, attachment string, q explain.Query) (explain.Answer, error)
@@ -65,6 +65,7 @@ type Status struct {
 	Generation  uint64       `json:"generation"`        // of the configuration: 1, and one more with each reload
 	Loaded      time.Time    `json:"loaded"`            // when this generation began
 	Problem     string       `json:"problem,omitempty"` // why the last reload was refused
+	Ending      bool         `json:"ending,omitempty"`  // connections may end, and nothing can be changed
 	Missing     []string     `json:"missing,omitempty"` // what nothing holds the daemon from if somebody gets hold of it, and why
 	Attachments []Attachment `json:"attachments"`
 }
@@ -105,7 +106,7 @@ type Flow struct {
 	PID        int       `json:"pid,omitempty"`
 	UID        int       `json:"uid"` // -1 = not known
 	Chain      string    `json:"chain"`
-	State      string    `json:"state"`
+	State      string    `json:"state"` // open, published: it waits for others, or failed: and why
 	Since      time.Time `json:"since"`
 	BytesIn    uint64    `json:"bytes_in"`
 	BytesOut   uint64    `json:"bytes_out"`

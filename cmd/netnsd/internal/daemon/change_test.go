@@ -203,7 +203,7 @@ func TestPublishBesideOthers(t *testing.T) {
 			t.Errorf("%s at the end: %v", what, err)
 		}
 	}
-	if s := d.Status(t.Context()); len(s.Attachments) != 2 || len(s.Attachments[1].Published) != 1 {
+	if s := d.Status(t.Context()); !s.Ending || len(s.Attachments) != 2 || len(s.Attachments[1].Published) != 1 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -265,5 +265,68 @@ func TestReloadOneAtATime(t *testing.T) {
 	}
 	if s := d.Status(t.Context()); s.Generation != 2 || !strings.Contains(s.Problem, "no such file") {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A port that listens is no flow that could be killed: nobody would be served behind it,
+// and nobody told.
+func TestKillPublished(t *testing.T) {
+	need(t)
+	port := free(t)
+	udp := port
+	udp.Proto = "udp"
+	d := start(t, fmt.Sprintf("attachments: [{name: a, netns: {name: %s}, publish: [{listen: %q}, {listen: %[2]q, proto: udp}]}]\n", netns(t), port.Listen))
+	flows, err := d.Flows(t.Context(), "a")
+	if err != nil || len(flows) != 2 {
+		t.Fatalf("%v, %+v", err, flows)
+	}
+	for _, f := range flows {
+		err := d.Kill(t.Context(), f.ID)
+		if f.State != "published" || !errors.Is(err, control.ErrInvalid) || !strings.Contains(err.Error(), f.Proto+"/"+port.Listen.String()) {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+	if s := only(t, d); !slices.Equal(s.Published, []string{port.ID(), udp.ID()}) || s.Problem != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A port that new rules deny is said to be closed, and is open again when they allow it,
+// also that of an attachment that came through the control socket.
+func TestReloadDeniesPublished(t *testing.T) {
+	need(t)
+	for _, api := range []bool{false, true} {
+		name, port := netns(t), free(t)
+		text := fmt.Sprintf("attachments: [{name: a, netns: {name: %s}, publish: [{listen: %q}]}]\n", name, port.Listen)
+		if api {
+			text = ""
+		}
+		d := start(t, text)
+		if api {
+			port.Complete(d.Defaults().Network)
+			a := config.Attachment{Name: "a", Settings: d.Defaults(), Netns: config.Netns{Name: name}, Publish: []config.Publish{port}}
+			if err := d.Attach(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		denied := strings.Replace(catalog, "default: allow", "default: allow, listen: deny", 1)
+		r, err := d.replace(parse(t, denied+text))
+		if err != nil || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], port.ID()) {
+			t.Errorf("%v, %+v", err, r)
+		}
+		if s := only(t, d); len(s.Published) > 0 || !strings.Contains(s.Problem, port.ID()) {
+			t.Errorf("%+v", s)
+		}
+		if l, err := net.Listen("tcp", port.Listen.String()); err != nil {
+			t.Error("denied, and open: ", err)
+		} else {
+			l.Close()
+		}
+		if r, err := d.replace(parse(t, catalog+text)); err != nil || len(r.Notes) > 0 {
+			t.Errorf("%v, %+v", err, r)
+		}
+		if s := only(t, d); len(s.Published) != 1 || s.Problem != "" {
+			t.Errorf("%+v", s)
+		}
 	}
 }

@@ -104,8 +104,36 @@ func (a *attachment) republish(next []config.Publish) error {
 	if a.published == nil {
 		return nil
 	}
+	for id, p := range a.published {
+		if failed(p) { // by new rules
+			delete(a.published, id)
+			a.closePublished([]*gateway.Published{p})
+		}
+	}
 	clear(a.held)
 	return a.publishRest()
+}
+
+func failed(p *gateway.Published) bool {
+	for s := range p.Sockets() {
+		if s.Failed() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ports are the IDs of what is published, by the handles of its sockets.
+func (a *attachment) ports() map[uint64]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := make(map[uint64]string)
+	for id, p := range a.published {
+		for s := range p.Sockets() {
+			all[s.Handle()] = id
+		}
+	}
+	return all
 }
 
 // beside are the ports that there are to be when the file has those of listed: what came

@@ -126,7 +126,7 @@ func (d *Daemon) plan(next *config.Config) (p plan, err error) {
 		switch {
 		case named[name]:
 		case a.origin == fromAPI:
-			p.keep, p.all = append(p.keep, a), append(p.all, a.config())
+			p.keep, p.all, p.asked[name] = append(p.keep, a), append(p.all, a.config()), a.asked
 		default:
 			p.end = append(p.end, a)
 			p.report.Detached = append(p.report.Detached, name)
@@ -234,9 +234,6 @@ func (d *Daemon) settle(p *plan) {
 		d.mu.Unlock()
 	}
 	for _, a := range p.keep {
-		if a.origin == fromAPI {
-			continue
-		}
 		i := slices.IndexFunc(p.all, func(c config.Attachment) bool { return c.Name == a.cfg.Name })
 		if err := a.follows(p.all[i], p.asked[a.cfg.Name]); err != nil {
 			p.report.Notes = append(p.report.Notes, err.Error())

@@ -25,7 +25,8 @@ func (d *Daemon) Status(context.Context) control.Status {
 	d.mu.Lock()
 	s := control.Status{
 		Version: d.cfg.Version, PID: os.Getpid(), Started: d.started, Config: d.cfg.File,
-		Generation: d.generation, Loaded: d.loaded, Problem: d.problem, Missing: d.missing, Attachments: []control.Attachment{},
+		Generation: d.generation, Loaded: d.loaded, Problem: d.problem, Ending: d.ending,
+		Missing: d.missing, Attachments: []control.Attachment{},
 	}
 	d.mu.Unlock()
 	for _, a := range all {
@@ -74,8 +75,13 @@ func (d *Daemon) Flows(_ context.Context, name string) ([]control.Flow, error) {
 	flows := []control.Flow{}
 	for _, a := range all {
 		if p := a.live(); p != nil {
+			ports := a.ports()
 			for s := range p.Session.Sockets() {
-				flows = append(flows, flow(a.cfg.Name, s))
+				f := flow(a.cfg.Name, s)
+				if ports[f.ID] != "" && f.State == stateOpen {
+					f.State = statePublished
+				}
+				flows = append(flows, f)
 			}
 		}
 	}
@@ -83,12 +89,18 @@ func (d *Daemon) Flows(_ context.Context, name string) ([]control.Flow, error) {
 	return flows, nil
 }
 
+// States of a flow that has not failed.
+const (
+	stateOpen      = "open"
+	statePublished = "published"
+)
+
 func flow(attachment string, s *provider.Socket) control.Flow {
 	o, late := s.Origin, s.Learned()
 	uid, process := o.Seen()
 	f := control.Flow{
 		ID: s.Handle(), Attachment: attachment, Proto: protocol(s.Protocol), Source: text(o.Source), Dest: text(o.Destination),
-		Name: late.SNI, Process: process.Executable, PID: process.PID, UID: uid, Chain: chainName(s.Chain()), State: "open",
+		Name: late.SNI, Process: process.Executable, PID: process.PID, UID: uid, Chain: chainName(s.Chain()), State: stateOpen,
 		Since: s.Since(), BytesIn: s.Traffic.BytesIn.Load(), BytesOut: s.Traffic.BytesOut.Load(),
 	}
 	if names := o.NamesOf(o.Destination.Addr()); f.Name == "" && len(names) > 0 {
@@ -135,10 +147,14 @@ func (d *Daemon) Kill(_ context.Context, id uint64) error {
 			continue
 		}
 		for s := range p.Session.Sockets() {
-			if s.Handle() == id {
-				s.Fail(wsa.ECONNABORTED, "killed through the control socket")
-				return nil
+			if s.Handle() != id {
+				continue
 			}
+			if port := a.ports()[id]; port != "" {
+				return fmt.Errorf("flow %d: %w: it is the published port %s; `netnsd unpublish %s %[3]s` closes it", id, control.ErrInvalid, port, a.cfg.Name)
+			}
+			s.Fail(wsa.ECONNABORTED, "killed through the control socket")
+			return nil
 		}
 	}
 	return fmt.Errorf("flow %d: %w", id, control.ErrNotFound)
