@@ -4,19 +4,25 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/explain"
 	"github.com/netnsd/netnsd/tun"
 )
 
@@ -213,4 +219,104 @@ func (a *asked) state() control.Status {
 	s := a.Status(a.t.Context())
 	s.Attachments = slices.Clone(s.Attachments)
 	return s
+}
+
+// Who asks and goes away has asked: the change is whole all the same.
+func TestAskerGoes(t *testing.T) {
+	need(t)
+	d := ask(t, "")
+	c, err := net.Dial("unix", d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"name":"a","netns":{"name":%q}}`, netns(t))
+	fmt.Fprintf(c, "POST /v1/attachments HTTP/1.1\r\nHost: netnsd\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	c.Close()
+	await(t, "it is attached", func() bool {
+		s := d.Status(t.Context())
+		return len(s.Attachments) == 1 && s.Attachments[0].State == control.StateUp
+	})
+	if err := d.Detach(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+}
+
+// All that can be asked at once: nobody waits for ever, what is refused is refused for a
+// reason, and in the end all is as the file has it.
+func TestAtOnce(t *testing.T) {
+	need(t)
+	inside, other := netns(t), netns(t)
+	port := free(t)
+	d := ask(t, fmt.Sprintf("attachments: [{name: a, netns: {name: %s}}]\n", inside))
+	addr := echo(t)
+	const rounds = 5
+	var wg sync.WaitGroup
+	allowed := func(err error) {
+		t.Helper()
+		if err != nil && !errors.Is(err, control.ErrExists) && !errors.Is(err, control.ErrNotFound) && !errors.Is(err, control.ErrInvalid) {
+			t.Error(err)
+		}
+	}
+	for _, change := range []func(){
+		func() {
+			allowed(d.Attach(t.Context(), config.Attachment{Name: "b", Settings: d.Defaults(), Netns: config.Netns{Name: other}, Chain: "open"}))
+		},
+		func() { allowed(d.Detach(t.Context(), "b")) },
+		func() { allowed(d.Detach(t.Context(), "a")) },
+		func() { _, err := d.Reload(t.Context()); allowed(err) },
+		func() { allowed(d.Publish(t.Context(), "a", port)) },
+		func() { allowed(d.Unpublish(t.Context(), "a", port.ID())) },
+		func() { // a flow that may be cut off at any time
+			_ = tun.InNetns("/run/netns/"+inside, func() error {
+				c, err := net.DialTimeout("tcp", addr, time.Second)
+				if err == nil {
+					c.Write([]byte("hello"))
+					c.Close()
+				}
+				return err
+			})
+		},
+	} {
+		wg.Go(func() {
+			for range rounds {
+				change()
+			}
+		})
+	}
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for asks := true; asks; {
+			d.Status(t.Context())
+			flows, err := d.Flows(t.Context(), "")
+			allowed(err)
+			for _, f := range flows {
+				allowed(d.Kill(t.Context(), f.ID))
+			}
+			_, err = d.Explain(t.Context(), "a", explain.Query{Protocol: "tcp", Addr: netip.MustParseAddr("192.0.2.1"), Port: 1})
+			allowed(err)
+			if status, text := d.send("", "GET", "/v1/metrics", "", ""); status != 200 {
+				t.Error(status, text)
+			}
+			select {
+			case <-done:
+				asks = false
+			default:
+			}
+		}
+	})
+	wg.Wait()
+	close(done)
+	watching.Wait()
+	allowed(d.Detach(t.Context(), "b"))
+	if _, err := d.Reload(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if s := only(t, d.Daemon); s.Name != "a" || s.State != control.StateUp || s.Problem != "" {
+		t.Errorf("%+v", s)
+	}
+	talks(t, "/run/netns/"+inside, addr)
+	if left := devices(t, "/run/netns/"+other); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
 }
