@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -201,6 +202,8 @@ func TestOpenErrors(t *testing.T) {
 	ns := tuntest.NetNS(t)
 	open(t, tun.Config{Name: "busy0", Netns: ns})
 	open(t, tun.Config{Name: "multi0", Netns: ns, Queues: 2})
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	must(t, unix.Mkfifo(fifo, 0o600))
 	for _, c := range []struct {
 		name string
 		cfg  tun.Config
@@ -212,6 +215,7 @@ func TestOpenErrors(t *testing.T) {
 		{"MTU", tun.Config{MTU: 67}, os.ErrInvalid, "68"},
 		{"driver", tun.Config{Driver: "wintun"}, os.ErrInvalid, `"water"`},
 		{"no namespace", tun.Config{Netns: "/run/netns/none"}, fs.ErrNotExist, "ip netns add"},
+		{"a FIFO", tun.Config{Netns: fifo}, unix.EINVAL, "not a network namespace"},
 		{"not a namespace", tun.Config{Netns: "/etc/passwd"}, unix.EINVAL, "not a network namespace"},
 		{"in use", tun.Config{Name: "busy0"}, unix.EBUSY, "another name"},
 		{"in use, water", tun.Config{Name: "busy0", Driver: tun.DriverWater}, unix.EBUSY, "another name"},

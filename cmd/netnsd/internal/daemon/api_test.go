@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/explain"
@@ -109,6 +111,10 @@ func TestRefusedChangesNothing(t *testing.T) {
 	_, port := held(t)
 	d := ask(t, fmt.Sprintf("attachments: [{name: web, netns: {name: %s}, publish: [{listen: %q}]}]\n", inside, free(t).Listen))
 	published := d.config("web")
+	pipe := filepath.Join(t.TempDir(), "pipe") // nobody writes to it
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	talks(t, "/run/netns/"+inside, echo(t))
 	const jsonType = "application/json"
 	attach := func(more string) string {
@@ -171,6 +177,9 @@ func TestRefusedChangesNothing(t *testing.T) {
 		{"namespace served", 422, "/v1/attachments", strings.Replace(attach(""), other, inside, 1)},
 		{"no namespace", 422, "/v1/attachments", `{"name":"db","netns":{"name":"netnsd-is-not-there"}}`},
 		{"our own namespace", 422, "/v1/attachments", `{"name":"db","netns":{"path":"/proc/self/ns/net"}}`},
+		{"no namespace but a file", 422, "/v1/attachments", `{"name":"db","netns":{"path":"/etc/passwd"}}`},
+		{"no namespace but a pipe", 422, "/v1/attachments", fmt.Sprintf(`{"name":"db","netns":{"path":%q}}`, pipe)},
+		{"no namespace but another", 422, "/v1/attachments", `{"name":"db","netns":{"path":"/proc/self/ns/mnt"}}`},
 		{"no process", 422, "/v1/attachments", `{"name":"db","netns":{"pid":2147483647}}`},
 		{"no descriptor", 422, "/v1/attachments", `{"name":"db","netns":{"fd":3}}`},
 		{"no chain", 422, "/v1/attachments", attach(`,"chain":"none"`)},

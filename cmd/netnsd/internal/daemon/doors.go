@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 )
@@ -22,6 +24,12 @@ type doors struct {
 	server  *http.Server // of metrics; nil before serve
 	done    chan error
 }
+
+// Bounds of whoever reaches daemon.metrics, who could else take all our descriptors.
+const (
+	maxScrapes = 32 // connections
+	headerTime = 5 * time.Second
+)
 
 // openDoors listens: what cannot be listened on keeps the daemon from starting,
 // before anything is attached.
@@ -36,6 +44,7 @@ func openDoors(c config.Daemon, log *slog.Logger) (w *doors, err error) {
 	if w.metrics, err = net.Listen("tcp", c.Metrics); err != nil {
 		return nil, errors.Join(fmt.Errorf("daemon.metrics: %w", err), w.close())
 	}
+	w.metrics = netutil.LimitListener(w.metrics, maxScrapes)
 	return w, nil
 }
 
@@ -47,7 +56,7 @@ func (w *doors) serve(d *Daemon) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", d.Metrics())
 	w.server = &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+		Handler: mux, ReadHeaderTimeout: headerTime, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	go func() { w.done <- w.server.Serve(w.metrics) }() // ended by close
