@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 )
@@ -49,6 +50,9 @@ flag has, the control socket takes (netnsd help api).` + clientStatus,
 		}
 		var file *os.File
 		if fd != 0 {
+			if kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+				return usage(fmt.Errorf("attach %s: this is no network namespace that was handed over: write %s --name NAME %d</run/netns/NAME", args[0], args[0], fd))
+			}
 			file = os.NewFile(uintptr(fd), args[0])
 		}
 		a, err := c.Attach(cmd.Context(), request, file)

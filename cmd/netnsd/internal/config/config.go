@@ -26,7 +26,7 @@ type Daemon struct {
 	// Path of the control socket. Default /run/netnsd/netnsd.sock.
 	Socket string `json:"socket"`
 	// Group whose members may use the control socket, besides root and the daemon's own user. Who may use it is as good as root. Default: none.
-	SocketGroup string `json:"socket_group"`
+	SocketGroup string `json:"socket_group" jsonschema:"oneof_type=string;integer"`
 	// ADDR:PORT where Prometheus finds /metrics. Default: nowhere.
 	Metrics string `json:"metrics"`
 	// What goes to stderr.

@@ -36,7 +36,9 @@ func schema(t *testing.T) []byte {
 // written is how types are written that have a text of their own.
 func written(t reflect.Type) *jsonschema.Schema {
 	switch t {
-	case reflect.TypeFor[config.Duration](), reflect.TypeFor[config.Net](), reflect.TypeFor[config.Prefix]():
+	case reflect.TypeFor[config.Duration](): // 0 needs no unit
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, {Enum: []any{0}}}}
+	case reflect.TypeFor[config.Net](), reflect.TypeFor[config.Prefix]():
 		return &jsonschema.Schema{Type: "string"}
 	case reflect.TypeFor[config.Ports](), reflect.TypeFor[config.Endpoints](): // 443 is a number to YAML
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "integer"}}}
@@ -83,6 +85,10 @@ func TestSchemaOfFiles(t *testing.T) {
 	}{
 		{"example", string(example), true},
 		{"least", "version: 1\nattachments: [{name: web, netns: {name: web}}]\n", true},
+		{"a group's number", "version: 1\ndaemon: {socket_group: 1000}\n", true},
+		{"no time", "version: 1\ndaemon: {drain: 0}\n", true},
+		{"time without a unit", "version: 1\ndaemon: {drain: 30}\n", false},
+		{"ports", "version: 1\nattachments: [{name: a, netns: {pid: 1}, publish: [{listen: \"[::]:80\", to: 8080}]}]\n", true},
 		{"unknown key", "version: 1\nattachment: []\n", false},
 		{"no version", "attachments: []\n", false},
 		{"version 2", "version: 2\n", false},
@@ -101,6 +107,9 @@ func TestSchemaOfFiles(t *testing.T) {
 		}
 		if err := s.Validate(value); (err == nil) != f.ok {
 			t.Errorf("%s: %v", f.name, err)
+		}
+		if _, err := config.Parse("testdata/n.yaml", []byte(f.src)); (err == nil) != f.ok {
+			t.Errorf("%s: schema and reader are of two minds: %v", f.name, err)
 		}
 	}
 }
