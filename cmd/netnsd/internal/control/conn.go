@@ -16,7 +16,8 @@ import (
 // that asks for it.
 type conn struct {
 	*net.UnixConn
-	refused error // why this peer is not served; nil = it is
+	peer    peer
+	refused error // why it is not served; nil = it is
 	free    func()
 
 	mu   sync.Mutex
@@ -128,11 +129,11 @@ func (l *listener) Accept() (net.Conn, error) {
 				c.Close()
 				return nil, net.ErrClosed
 			}
-			return &conn{UnixConn: c, free: sync.OnceFunc(func() { <-l.served })}, nil
+			return &conn{UnixConn: c, peer: p, free: sync.OnceFunc(func() { <-l.served })}, nil
 		}
 		select {
 		case l.refused <- struct{}{}:
-			return &conn{UnixConn: c, refused: err, free: sync.OnceFunc(func() { <-l.refused })}, nil
+			return &conn{UnixConn: c, peer: p, refused: err, free: sync.OnceFunc(func() { <-l.refused })}, nil
 		default:
 			c.Close()
 		}

@@ -83,18 +83,19 @@ func permitted(h http.Handler) http.Handler {
 func (a api) route(methods map[string]method) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, answer, err := a.answer(w, r, methods)
+		by := connOf(r.Context()).peer
 		if err != nil {
 			p := problem(err)
 			level := slog.LevelDebug
 			if p.Status == http.StatusInternalServerError {
 				level = slog.LevelError
 			}
-			a.log.Log(r.Context(), level, "control", "method", r.Method, "path", r.URL.Path, "status", p.Status, "error", err)
+			a.log.Log(r.Context(), level, "control", "method", r.Method, "path", r.URL.Path, "uid", by.uid, "pid", by.pid, "status", p.Status, "error", err)
 			p.write(w)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			a.log.Info("control", "method", r.Method, "path", r.URL.Path)
+			a.log.Info("control", "method", r.Method, "path", r.URL.Path, "uid", by.uid, "pid", by.pid)
 		}
 		switch {
 		case answer == nil:

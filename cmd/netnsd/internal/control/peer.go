@@ -21,6 +21,7 @@ type gate struct {
 
 // peer is who is at the other end, as the kernel has noted it at its connect.
 type peer struct {
+	pid      int32
 	uid, gid uint32
 	groups   []uint32
 	cookie   uint64
@@ -57,7 +58,7 @@ func peerOf(c *net.UnixConn) (p peer, err error) {
 		if cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err != nil {
 			return
 		}
-		p.uid, p.gid = cred.Uid, cred.Gid
+		p.pid, p.uid, p.gid = cred.Pid, cred.Uid, cred.Gid
 		if p.groups, err = groupsOf(int(fd)); err != nil {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -135,6 +136,25 @@ func (d *daemon) Unpublish(_ context.Context, attachment, id string) error {
 
 func (d *daemon) Metrics() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "netnsd_up 1\n") })
+}
+
+// A change is logged with who has asked for it.
+func TestChangesAreLogged(t *testing.T) {
+	path := filepath.Join(folder(t), "netnsd.sock")
+	var log bytes.Buffer
+	s, err := control.Listen(control.Config{Path: path, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Serve(new(daemon))
+	c := control.Client{Path: path}
+	if err := errors.Join(second(c.Status(t.Context())), c.Detach(t.Context(), "web"), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("method=DELETE path=/v1/attachments/web uid=%d pid=%d", os.Getuid(), os.Getpid())
+	if text := log.String(); !strings.Contains(text, want) || strings.Count(text, "\n") != 1 {
+		t.Errorf("%s\nlacks %s", text, want)
+	}
 }
 
 // serve is a daemon behind a socket.
