@@ -50,6 +50,7 @@ func Main(args []string) int {
 	root.SetArgs(args)
 	out := &answers{Writer: os.Stdout}
 	root.SetOut(out)
+	strictCompletion(root)
 	cmd, err := root.ExecuteC()
 	var e *exit
 	switch ended := errors.As(err, &e); {
@@ -112,7 +113,8 @@ of providers that see it, decide on it and record it.
   netnsd help trouble                                if something does not work`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Version:       readVersions().Version,
+		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newStatus(), newPs(), newKill(), newReload(), newAttach(), newDetach(), newPublish(), newUnpublish(), newConfig()) // what asks a daemon, or is for it
@@ -121,8 +123,21 @@ of providers that see it, decide on it and record it.
 	})
 	root.AddCommand(newRun(), newDaemon(), newDemo(), newFetch(), newExplain(), newPolicy(), newDoctor(), newBench(), newMan(), newVersion())
 	root.AddCommand(newTopics()...)
-	completeHelp(root)
+	strictHelp(root)
 	return root
+}
+
+// noCommand says which command may have been meant.
+func noCommand(root *cobra.Command, args []string) error {
+	err := cobra.NoArgs(root, args)
+	if err == nil {
+		return nil
+	}
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		err = fmt.Errorf("%w: is it %s?", err, strings.Join(near, ", "))
+	}
+	return err
 }
 
 // logger writes words to stderr: what goes wrong, and with -v what goes on.

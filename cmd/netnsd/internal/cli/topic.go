@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,12 +28,19 @@ func topic(name, short, long string) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, Long: long, DisableFlagsInUseLine: true}
 }
 
-// completeHelp has help complete topics, too, which cobra leaves out.
-func completeHelp(root *cobra.Command) {
+// strictHelp has help refuse what it does not know, and complete topics, too; cobra's
+// shows something else, and leaves them out.
+func strictHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	help, _, err := root.Find([]string{"help"})
 	if err != nil || help.ValidArgsFunction == nil {
 		return
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+			return fmt.Errorf("help %s: there is no such command or topic", strings.Join(args, " "))
+		}
+		return nil
 	}
 	commands := help.ValidArgsFunction
 	help.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
@@ -43,6 +51,15 @@ func completeHelp(root *cobra.Command) {
 			}
 		}
 		return all, directive
+	}
+}
+
+// strictCompletion has completion refuse shells that it does not know. It writes to what
+// is root's output by now.
+func strictCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
 }
 
