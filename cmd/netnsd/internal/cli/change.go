@@ -18,7 +18,8 @@ func newKill() *cobra.Command {
 		Use:   "kill ID...",
 		Short: "Reset flows of the daemon",
 		Long: `Reset flows of the daemon, by the ID that netnsd ps shows: the program and its peer
-see a connection reset. If one cannot be, the others are all the same.` + clientStatus,
+see a connection reset. If one cannot be, the others are all the same. A published port
+is no flow: netnsd unpublish closes it.` + clientStatus,
 		Example: "  netnsd kill 17 42",
 		Args:    cobra.MinimumNArgs(1),
 	}

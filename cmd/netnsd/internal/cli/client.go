@@ -32,6 +32,7 @@ listens at the socket; 4 there is no such object; 5 not permitted.`
 func socketFlag(cmd *cobra.Command) *control.Client {
 	c := new(control.Client)
 	cmd.Flags().StringVar(&c.Path, "socket", cmp.Or(os.Getenv("NETNSD_SOCKET"), config.DefaultSocket), "the control socket of the daemon, a `PATH` (environment: NETNSD_SOCKET)")
+	cmd.Flags().Lookup("socket").DefValue = config.DefaultSocket // in the manual, whoever makes it
 	return c
 }
 

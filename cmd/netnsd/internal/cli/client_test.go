@@ -26,6 +26,15 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// The environment is asked, and not written down.
+func TestSocketFlag(t *testing.T) {
+	t.Setenv("NETNSD_SOCKET", "/elsewhere")
+	cmd := newKill()
+	if f := cmd.Flags().Lookup("socket"); f.Value.String() != "/elsewhere" || strings.Contains(cmd.UsageString(), "elsewhere") {
+		t.Errorf("%s\n%s", f.Value, cmd.UsageString())
+	}
+}
+
 func TestSince(t *testing.T) {
 	for ago, want := range map[time.Duration]string{-time.Hour: "0s", 59 * time.Second: "59s", 61 * time.Second: "1m1s", 3*time.Hour + 90*time.Second: "3h1m", 50 * time.Hour: "2d"} {
 		if got := since(time.Now().Add(-ago - time.Millisecond)); got != want {

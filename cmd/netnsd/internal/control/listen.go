@@ -69,6 +69,9 @@ func lock(path string) (unlock func(), err error) {
 		if err != nil {
 			return nil, err
 		}
+		if st, err := f.Stat(); err == nil && int(st.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+			return nil, errors.Join(fmt.Errorf("%s belongs to user %d, who could keep us waiting: remove it", name, st.Sys().(*syscall.Stat_t).Uid), f.Close())
+		}
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 			return nil, errors.Join(os.NewSyscallError("flock", err), f.Close())
 		}

@@ -246,6 +246,25 @@ func TestFolderIsLocked(t *testing.T) {
 	}
 }
 
+// Nor does somebody else's file in the lock's place, as it can be in a folder like /tmp.
+func TestLockOfAnother(t *testing.T) {
+	needRoot(t)
+	path := filepath.Join(folder(t), "netnsd.sock")
+	if err := os.WriteFile(path+".lock", nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(path+".lock", 65534, -1); err != nil {
+		t.Fatal(err)
+	}
+	s, err := control.Listen(control.Config{Path: path})
+	if err == nil {
+		s.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "belongs to user 65534") {
+		t.Error(err)
+	}
+}
+
 // slow is a daemon of which a reload takes until it is let go.
 type slow struct {
 	daemon
