@@ -330,3 +330,47 @@ func TestReloadDeniesPublished(t *testing.T) {
 		}
 	}
 }
+
+// A namespace has one attachment, whatever it is called: of two the routes of the later
+// would lead past the chain of the first.
+func TestServedTwice(t *testing.T) {
+	need(t)
+	name := netns(t)
+	d := start(t, fmt.Sprintf(`attachments:
+  - {name: a, netns: {name: %s}}
+  - {name: b, netns: {path: /run/netns/%[1]s}, interface: {name: other0}, chain: shut}
+`, name))
+	up := func() (names []string) {
+		for _, a := range d.Status(t.Context()).Attachments {
+			if a.State == control.StateUp {
+				names = append(names, a.Name)
+			} else if !strings.Contains(a.Problem, "served as") {
+				t.Errorf("%+v", a)
+			}
+		}
+		return names
+	}
+	first := up()
+	if len(first) != 1 {
+		t.Fatalf("served by %q", first)
+	}
+	f, err := os.Open("/run/netns/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Attachment{Name: "c", Settings: d.Defaults(), Netns: config.Netns{FD: 3, File: f}}
+	c.Interface.Name = "third0"
+	if err := d.Attach(t.Context(), c); !errors.Is(err, control.ErrInvalid) || !strings.Contains(err.Error(), "served as "+first[0]+" already") {
+		t.Error(err)
+	}
+	if all := devices(t, "/run/netns/"+name); len(all) != 1 {
+		t.Errorf("devices: %q", all)
+	}
+	if err := d.Detach(t.Context(), first[0]); err != nil {
+		t.Error(err)
+	}
+	await(t, "the other has it", func() bool {
+		s := only(t, d)
+		return s.Name != first[0] && s.State == control.StateUp
+	})
+}

@@ -52,7 +52,7 @@ func hostOf(p netip.Prefix, i byte) netip.Addr {
 func (l link) place(c config.Attachment) (p opener.Place, netns *os.File, err error) {
 	i := c.Interface
 	p = opener.Place{
-		Netns: netnsPath(c.Netns), Name: i.Name, TAP: i.Mode == config.ModeTAP, MTU: i.MTU, Persist: i.Persist,
+		For: c.Name, Netns: netnsPath(c.Netns), Name: i.Name, TAP: i.Mode == config.ModeTAP, MTU: i.MTU, Persist: i.Persist,
 		Addrs: l.addrs, Gateways: l.gateway, Routes: l.routes,
 	}
 	if p.Netns == "" {

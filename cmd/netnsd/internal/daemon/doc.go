@@ -18,7 +18,8 @@
 // is nothing to be opened and ever more seldom, up to five seconds, when opening
 // fails. A process or descriptor that is gone does not come back: its number
 // would be somebody else's. A namespace that is missing when the daemon starts is
-// no error; through the control socket it is.
+// no error; through the control socket it is. A namespace has one attachment, whatever
+// names it goes by.
 //
 // What the kernel drops when a link goes down is put back when it comes up. A
 // persistent device survives us, with its addresses and routes, and is taken over

@@ -17,6 +17,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/confine"
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/sockets/gateway/owner"
+	"github.com/netnsd/netnsd/tun"
 )
 
 // answersEnv is there in a process that is to answer on descriptor 3, as which one.
@@ -43,7 +44,7 @@ func answers(as string) int {
 	r := resident{networks: make(map[uint64]provider.Processes), look: func(n uint64) provider.Processes { return owner.NewProc(n) }}
 	hold := confine.Onlooker
 	if as == asOpener {
-		r.devices, hold = make(map[uint64]*held), confine.Opener
+		r.devices, r.served, hold = make(map[uint64]*held), make(map[tun.Namespace]*held), confine.Opener
 	}
 	if r.reply(reply{Means: hold()}) == nil {
 		r.serve()
@@ -58,6 +59,7 @@ type resident struct {
 	mu       sync.Mutex
 	networks map[uint64]provider.Processes
 	devices  map[uint64]*held // nil: it does not open
+	served   map[tun.Namespace]*held
 }
 
 func (r *resident) serve() {

@@ -19,6 +19,7 @@ const maxDevices = 4096
 // descriptor, for whose packets it would be woken, too.
 type held struct {
 	place *Place
+	there tun.Namespace // which no other device is in; zero until that is so
 
 	mu    sync.Mutex // one thing at a time
 	link  *tun.Link
@@ -32,7 +33,7 @@ var errNotHeld = fmt.Errorf("there is no such device: %w", unix.ENODEV)
 // open makes the device of q and hands it over.
 func (r *resident) open(q question, ns int) {
 	h := &held{place: q.Open, end: make(chan struct{})}
-	m, err := h.make(ns)
+	m, err := r.make(h, ns)
 	if err != nil {
 		_ = r.reply(done(q, "", err))
 		return
@@ -49,7 +50,7 @@ func (r *resident) open(q question, ns int) {
 		r.mu.Lock()
 		delete(r.devices, q.ID)
 		r.mu.Unlock()
-		_ = r.reply(done(q, "", errors.Join(err, h.close())))
+		_ = r.reply(done(q, "", errors.Join(err, r.close(h))))
 	}
 }
 
@@ -63,7 +64,7 @@ func (r *resident) watch(id uint64, h *held) {
 }
 
 // make makes the device, and watches its namespace.
-func (h *held) make(ns int) (m *made, err error) {
+func (r *resident) make(h *held, ns int) (m *made, err error) {
 	if h.place.Netns == "" {
 		err = isNetns(ns)
 	} else {
@@ -79,13 +80,32 @@ func (h *held) make(ns int) (m *made, err error) {
 		err = h.still(ns)
 	}
 	if err == nil {
+		err = r.claim(h, ns)
+	}
+	if err == nil {
 		m, err = h.place.make(ns)
 	}
 	if err != nil {
-		return nil, errors.Join(err, h.close())
+		return nil, errors.Join(err, r.close(h))
 	}
 	h.link = m.link
 	return m, nil
+}
+
+// claim has the namespace for h alone, whatever its name: of two devices the routes of
+// the later would lead past the chain of the first.
+func (r *resident) claim(h *held, ns int) error {
+	there, err := namespaceOf(ns)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if by, ok := r.served[there]; ok {
+		return fmt.Errorf("the namespace is served as %s already: %w", by.place.For, unix.EBUSY)
+	}
+	r.served[there], h.there = h, there
+	return nil
 }
 
 // still says that what is watched is what was entered.
@@ -152,10 +172,18 @@ func (r *resident) drop(id uint64) error {
 	if h == nil {
 		return errNotHeld
 	}
-	return h.close()
+	return r.close(h)
 }
 
-func (h *held) close() (err error) {
+// close lets go of all that h has; the device itself is the data plane's.
+func (r *resident) close(h *held) (err error) {
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.served[h.there] == h {
+			delete(r.served, h.there)
+		}
+	}()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	close(h.end)

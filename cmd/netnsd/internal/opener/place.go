@@ -19,6 +19,8 @@ import (
 
 // A Place is a device in a network namespace that is there already.
 type Place struct {
+	// For is who is served by it: others who want the namespace are told.
+	For string `json:",omitempty"`
 	// Netns is where the namespace is found, an absolute path; it is watched. "" is the
 	// descriptor that is given besides.
 	Netns string `json:",omitempty"`
@@ -37,6 +39,7 @@ type Place struct {
 // Bounds of a Place. With the longest routes a question still has room.
 const (
 	maxPath   = 4095
+	maxFor    = 255
 	maxRoutes = 1024
 )
 
@@ -46,6 +49,8 @@ func (p *Place) check() error {
 	switch {
 	case p.Name == "" || strings.ContainsAny(p.Name, "/%\x00"):
 		return fmt.Errorf("a device called %q", p.Name)
+	case len(p.For) > maxFor:
+		return fmt.Errorf("somebody called %q", p.For)
 	case len(p.Addrs) > 2, len(p.Gateways) > 2:
 		return fmt.Errorf("%d addresses and %d gateways: there is one of each family", len(p.Addrs), len(p.Gateways))
 	case len(p.Routes) > maxRoutes:
