@@ -50,33 +50,33 @@ func writeMan(root *cobra.Command, dir string) error {
 	root.DisableAutoGenTag = true
 	epoch := time.Unix(0, 0) // the same pages from the same program
 	header := doc.GenManHeader{Section: "1", Source: "netnsd", Manual: "netnsd", Date: &epoch}
-	root.Long += "\n\nOther pages: " + strings.Join(topicPages(root), ", ") + "."
+	root.Long += "\n\nOther pages: " + strings.Join(topicPages(), ", ") + "."
 	eachCommand(root, func(c *cobra.Command) { c.Long = paragraphs(c.Long) })
 	tree := header
 	if err := doc.GenManTree(root, &tree, dir); err != nil {
 		return err
 	}
-	for _, c := range root.Commands() { // those that the tree leaves out
-		if !c.IsAdditionalHelpTopicCommand() {
-			continue
+	for _, t := range topics { // which the tree leaves out
+		c, _, err := root.Find([]string{t.name})
+		if err != nil {
+			return err
 		}
+		c.Long = paragraphs(t.text())
 		var page bytes.Buffer
 		own := header
 		if err := doc.GenMan(c, &own, &page); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, "netnsd-"+c.Name()+".1"), page.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "netnsd-"+t.name+".1"), page.Bytes(), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func topicPages(root *cobra.Command) (pages []string) {
-	for _, c := range root.Commands() {
-		if c.IsAdditionalHelpTopicCommand() {
-			pages = append(pages, "netnsd-"+c.Name()+"(1)")
-		}
+func topicPages() (pages []string) {
+	for _, t := range topics {
+		pages = append(pages, "netnsd-"+t.name+"(1)")
 	}
 	return pages
 }

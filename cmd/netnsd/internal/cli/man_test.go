@@ -116,10 +116,10 @@ func TestRows(t *testing.T) {
 			}
 		}
 	}
-	for _, topic := range newTopics() {
-		for line := range strings.Lines(topic.Long) {
+	for _, topic := range topics {
+		for line := range strings.Lines(topic.text()) {
 			if len([]rune(line)) > 88 {
-				t.Errorf("%s: %s", topic.Name(), line)
+				t.Errorf("%s: %s", topic.name, line)
 			}
 		}
 	}

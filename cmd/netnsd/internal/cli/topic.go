@@ -12,20 +12,29 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 )
 
-// newTopics are what `netnsd help` says that no command is: for each a page of the
-// manual, too.
-func newTopics() []*cobra.Command {
-	return []*cobra.Command{
-		topic("trouble", "When something does not work, by what you see", "What you see, what it is, and what to do.\n\n"+troubles.list()),
-		topic("files", "Files, environment and exit statuses", aboutFiles()),
-		topic("keys", "Every key of netnsd.yaml", aboutKeys()),
-		topic("api", "The control socket of the daemon, for programs", control.API),
-	}
+// topics are what `netnsd help` says that no command is: for each a page of the manual,
+// too. Their texts are made when somebody reads them, not at the start of each run.
+var topics = []struct {
+	name, short string
+	text        func() string
+}{
+	{"trouble", "When something does not work, by what you see", aboutTrouble},
+	{"files", "Files, environment and exit statuses", aboutFiles},
+	{"keys", "Every key of netnsd.yaml", aboutKeys},
+	{"api", "The control socket of the daemon, for programs", func() string { return control.API }},
 }
 
-// topic is a command that does nothing, which is how cobra knows one.
-func topic(name, short, long string) *cobra.Command {
-	return &cobra.Command{Use: name, Short: short, Long: long, DisableFlagsInUseLine: true}
+// newTopics are commands that do nothing, by which cobra knows topics.
+func newTopics() (all []*cobra.Command) {
+	for _, t := range topics {
+		c := &cobra.Command{Use: t.name, Short: t.short, DisableFlagsInUseLine: true}
+		c.SetHelpFunc(func(c *cobra.Command, args []string) {
+			c.Long = t.text()
+			c.Root().HelpFunc()(c, args)
+		})
+		all = append(all, c)
+	}
+	return all
 }
 
 // strictHelp has help refuse what it does not know, and complete topics, too; cobra's
@@ -61,6 +70,10 @@ func strictCompletion(root *cobra.Command) {
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
 		c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
+}
+
+func aboutTrouble() string {
+	return "What you see, what it is, and what to do.\n\n" + troubles.list()
 }
 
 func aboutFiles() string {
