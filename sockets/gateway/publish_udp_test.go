@@ -123,7 +123,7 @@ func TestPublishUDPAfterTheProgramsOwn(t *testing.T) {
 
 // Clients are bounded, and forgotten when they are idle.
 func TestPublishUDPBounds(t *testing.T) {
-	w := newWorld(t, gateway.Config{Limits: gateway.Limits{Visitors: 2, Idle: 50 * time.Millisecond}})
+	w := newWorld(t, gateway.Config{Limits: gateway.Limits{Visitors: 2}})
 	p := w.publish(t, wsa.IPPROTO_UDP, host4+":5300", "10.1.0.2:53", 0)
 	inner := packets(t, w.program, "10.1.0.2:53")
 	for i := range 5 {
@@ -132,6 +132,14 @@ func TestPublishUDPBounds(t *testing.T) {
 	}
 	if n := p.Evicted.Load(); n > 3 {
 		t.Errorf("%d of 5 evicted, 2 may stay", n)
+	}
+	// Nobody answers here: a machine that stalls would have forgotten whom.
+	w = newWorld(t, gateway.Config{Limits: gateway.Limits{Idle: 50 * time.Millisecond}})
+	p = w.publish(t, wsa.IPPROTO_UDP, host4+":5300", "10.1.0.2:53", 0)
+	inner = packets(t, w.program, "10.1.0.2:53")
+	packets(t, w.server, server4+":1000").WriteToUDPAddrPort([]byte("hello"), netip.MustParseAddrPort(host4+":5300"))
+	if _, _, err := inner.ReadFromUDPAddrPort(make([]byte, 10)); err != nil {
+		t.Error(err)
 	}
 	await(t, "idle clients are forgotten", func() bool { return p.Clients() == 0 })
 }
