@@ -374,3 +374,32 @@ func TestServedTwice(t *testing.T) {
 		return s.Name != first[0] && s.State == control.StateUp
 	})
 }
+
+// A port goes from one attachment to another in one reload, whichever stands first, and
+// whether the other is there already.
+func TestReloadMovesPort(t *testing.T) {
+	need(t)
+	one, two, three, port := netns(t), netns(t), netns(t), free(t)
+	text := func(first, second, third string) string {
+		at := map[bool]string{true: fmt.Sprintf(", publish: [{listen: %q}]", port.Listen)}
+		text := catalog + "attachments:\n"
+		for _, a := range [][2]string{{"a", one}, {"b", two}, {"c", three}} {
+			if a[0] == first || a[0] == second {
+				text += fmt.Sprintf("  - {name: %s, netns: {name: %s}%s}\n", a[0], a[1], at[a[0] == third])
+			}
+		}
+		return text
+	}
+	d := start(t, strings.TrimPrefix(text("a", "b", "b"), catalog))
+	for _, has := range [][3]string{{"a", "b", "a"}, {"a", "b", "b"}, {"b", "c", "c"}, {"b", "c", "b"}, {"a", "b", "a"}} {
+		r, err := d.replace(parse(t, text(has[0], has[1], has[2])))
+		if err != nil || len(r.Notes) > 0 {
+			t.Errorf("%v: %v, %+v", has, err, r)
+		}
+		for _, a := range d.Status(t.Context()).Attachments {
+			if (len(a.Published) == 1) != (a.Name == has[2]) || a.Problem != "" {
+				t.Errorf("%v: %+v", has, a)
+			}
+		}
+	}
+}

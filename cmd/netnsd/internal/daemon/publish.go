@@ -88,27 +88,27 @@ func (a *attachment) closePublished(all []*gateway.Published) {
 	}
 }
 
-// republish closes and opens ports until they are those of next. One that cannot be
-// had is an error; the others are there.
-func (a *attachment) republish(next []config.Publish) error {
+// withdraw closes ports that next does not have, and those that new rules have failed.
+func (a *attachment) withdraw(next []config.Publish) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	before := a.cfg.Publish
-	a.cfg.Publish = next
-	for _, port := range before {
-		if p := a.published[port.ID()]; p != nil && !slices.Contains(next, port) {
-			delete(a.published, port.ID())
-			a.closePublished([]*gateway.Published{p})
-		}
-	}
-	if a.published == nil {
-		return nil
-	}
 	for id, p := range a.published {
-		if failed(p) { // by new rules
+		i := slices.IndexFunc(a.cfg.Publish, func(p config.Publish) bool { return p.ID() == id })
+		if i < 0 || !slices.Contains(next, a.cfg.Publish[i]) || failed(p) {
 			delete(a.published, id)
 			a.closePublished([]*gateway.Published{p})
 		}
+	}
+}
+
+// republish opens those of next that are not open, after withdraw has closed others. One
+// that cannot be had is an error; the others are there.
+func (a *attachment) republish(next []config.Publish) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cfg.Publish = next
+	if a.published == nil {
+		return nil
 	}
 	clear(a.held)
 	return a.publishRest()

@@ -58,6 +58,12 @@ type plan struct {
 	report control.Reload
 }
 
+// of is what a is to be; it is one of those that are kept.
+func (p *plan) of(a *attachment) config.Attachment {
+	return p.all[slices.IndexFunc(p.all, func(c config.Attachment) bool { return c.Name == a.cfg.Name })]
+}
+
+// replace is put when it is its turn.
 func (d *Daemon) replace(next *config.Config) (control.Reload, error) {
 	d.change.Lock()
 	defer d.change.Unlock()
@@ -225,6 +231,9 @@ func (d *Daemon) settle(p *plan) {
 		delete(d.attachments, a.cfg.Name)
 		d.mu.Unlock()
 	}
+	for _, a := range p.keep { // before others want their ports
+		a.withdraw(p.of(a).Publish)
+	}
 	var begun []*attachment
 	for _, c := range p.begin {
 		a := d.attach(c, fromConfig, p.asked[c.Name])
@@ -234,8 +243,7 @@ func (d *Daemon) settle(p *plan) {
 		d.mu.Unlock()
 	}
 	for _, a := range p.keep {
-		i := slices.IndexFunc(p.all, func(c config.Attachment) bool { return c.Name == a.cfg.Name })
-		if err := a.follows(p.all[i], p.asked[a.cfg.Name]); err != nil {
+		if err := a.follows(p.of(a), p.asked[a.cfg.Name]); err != nil {
 			p.report.Notes = append(p.report.Notes, err.Error())
 		}
 	}
