@@ -45,7 +45,7 @@ func ask(t *testing.T, text string) *asked {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	a := &asked{t: t, file: filepath.Join(dir, "netnsd.yaml"), path: filepath.Join(dir, "sock")}
 	a.write("version: 1\n" + catalog + text)
-	if a.Daemon, err = New(Config{File: a.file, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, parse(t, catalog+text)); err != nil {
+	if a.Daemon, err = New(Config{File: a.file, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Opener: opening(t)}, parse(t, catalog+text)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -233,7 +233,7 @@ func TestReloadOneAtATime(t *testing.T) {
 	if err := unix.Mkfifo(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(Config{File: file, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, parse(t, catalog))
+	d, err := New(Config{File: file, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Opener: opening(t)}, parse(t, catalog))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -238,7 +238,10 @@ func TestOpenRefused(t *testing.T) {
 // Neither side is left with descriptors; more at once than there are turns all get one.
 func TestOpenLeavesNothing(t *testing.T) {
 	r := opens(t)
-	netns := namespace(t)
+	all := make([]Place, maxAsked/2+8)
+	for i := range all {
+		all[i] = place(namespace(t))
+	}
 	count := func() [2]int {
 		t.Helper()
 		var n [2]int
@@ -252,11 +255,9 @@ func TestOpenLeavesNothing(t *testing.T) {
 		return n
 	}
 	round := func() {
-		var all sync.WaitGroup
-		for i := range maxAsked/2 + 8 {
-			p := place(netns)
-			p.Name = fmt.Sprintf("tun%d", i)
-			all.Go(func() {
+		var each sync.WaitGroup
+		for _, p := range all {
+			each.Go(func() {
 				d, err := r.Open(p, nil)
 				if err == nil {
 					err = errors.Join(d.SetUp(), d.Owners.Diag.Close(), d.TUN.Close(), d.Close())
@@ -266,7 +267,7 @@ func TestOpenLeavesNothing(t *testing.T) {
 				}
 			})
 		}
-		all.Wait()
+		each.Wait()
 	}
 	round() // what the runtimes keep is there
 	before := count()
