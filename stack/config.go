@@ -43,7 +43,9 @@ type Config struct {
 
 	// MaxHandshakes bounds the flows that wait for a verdict or for the
 	// program's ACK, over all NICs: each costs a goroutine. A SYN beyond it is
-	// dropped and counted; the program's kernel sends it again. Default 4096.
+	// dropped and counted; the program's kernel sends it again, and finds room if there
+	// are attempts of its NIC (or source) older than 4 s, the oldest of which are
+	// canceled. Default 4096.
 	MaxHandshakes int
 	// MaxHandshakesPerSource is the same for one source address, so that one
 	// attachment cannot starve the others. Default 1024.

@@ -38,6 +38,7 @@ const (
 	RxRetry            // read errors of a passing kind
 	FlowDropLimit      // SYN beyond Config.MaxHandshakes, all sources
 	FlowDropSource     // SYN beyond Config.MaxHandshakesPerSource
+	FlowEvicted        // attempts older than 4 s canceled because of the two bounds
 	FlowDropSilenced   // SYN retransmitted after Flow.Drop
 	TxDropHeldOverflow // more than the hold bound while down or full
 	TxDropHeldAge      // held for longer than the hold time
@@ -58,7 +59,7 @@ var counterNames = [numCounters]string{
 	RxDropNotForUs: "rx_drop_not_for_us", RxDropMDNS: "rx_drop_mdns", RxDropSSDP: "rx_drop_ssdp",
 	RxDropLLMNR: "rx_drop_llmnr", RxDropMulticast: "rx_drop_multicast", RxDropBroadcast: "rx_drop_broadcast",
 	RxRetry:       "rx_retry",
-	FlowDropLimit: "flow_drop_limit", FlowDropSource: "flow_drop_source",
+	FlowDropLimit: "flow_drop_limit", FlowDropSource: "flow_drop_source", FlowEvicted: "flow_evicted",
 	FlowDropSilenced:   "flow_drop_silenced",
 	TxDropHeldOverflow: "tx_drop_held_overflow", TxDropHeldAge: "tx_drop_held_age",
 	TxDropRefused: "tx_drop_refused", TxDropGone: "tx_drop_gone",

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
@@ -49,6 +51,9 @@ type Flow struct {
 	ttl   uint8
 	tos   uint8
 	quote Quote
+
+	began  tcpip.MonotonicTime
+	listed struct{ nic, source *list.Element } // among the attempts of flowTable.pending
 
 	canceled chan struct{}
 
@@ -101,7 +106,8 @@ func (f *Flow) TTL() uint8 { return f.ttl }
 func (f *Flow) TOS() uint8 { return f.tos }
 
 // Canceled is closed when the attempt is known to be over: the program reset
-// it or began anew from the same port, the NIC went away, or the Stack closes.
+// it or began anew from the same port, it has waited for 4 s and has to make room
+// (Config.MaxHandshakes), the NIC went away, or the Stack closes.
 // The last two close it after Accept as well.
 // A program that merely stops waiting says nothing; Accept finds out.
 func (f *Flow) Canceled() <-chan struct{} { return f.canceled }

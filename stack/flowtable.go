@@ -19,12 +19,11 @@ import (
 type flowTable struct {
 	stack *Stack
 
-	mu        sync.Mutex
-	pending   map[flowKey]*Flow  // until the verdict is carried out
-	perSource map[netip.Addr]int // of pending
-	live      map[*Flow]struct{} // accepted, until Close or Abort
-	dialing   map[*Flow]struct{} // until DialFlow returns
-	silent    silences
+	mu      sync.Mutex
+	pending handshakes         // until the verdict is carried out
+	live    map[*Flow]struct{} // accepted, until Close or Abort
+	dialing map[*Flow]struct{} // until DialFlow returns
+	silent  silences
 }
 
 // unboundedForwarder switches the bound of gVisor's forwarder off: ours counts
@@ -33,8 +32,7 @@ const unboundedForwarder = 1 << 30
 
 func (t *flowTable) init(s *Stack) {
 	t.stack = s
-	t.pending = map[flowKey]*Flow{}
-	t.perSource = map[netip.Addr]int{}
+	t.pending.init()
 	t.live = map[*Flow]struct{}{}
 	t.dialing = map[*Flow]struct{}{}
 	t.silent.init()
@@ -45,11 +43,10 @@ func (t *flowTable) init(s *Stack) {
 func (t *flowTable) syn(n *NIC, id tcpstack.TransportEndpointID, src, dst netip.AddrPort, pkt *tcpstack.PacketBuffer) bool {
 	key := flowKey{n, src, dst}
 	isn := header.TCP(pkt.TransportHeader().Slice()).SequenceNumber()
-	f, stale := t.admit(key, isn, pkt)
-	if stale != nil {
-		// The program gave up and began anew. The new attempt is taken up with
-		// its retransmission, when the old one is cleared away.
-		stale.cancel()
+	f, over := t.admit(key, isn, pkt)
+	for _, old := range over {
+		old.cancel()
+		old.abortHandshake()
 	}
 	if f == nil || n.forwarder.HandlePacket(id, pkt) {
 		return true
@@ -61,47 +58,36 @@ func (t *flowTable) syn(n *NIC, id tcpstack.TransportEndpointID, src, dst netip.
 	return true
 }
 
-// admit makes a Flow of a SYN that is new and within the bounds. Otherwise it
-// may name an attempt that the SYN makes stale.
-func (t *flowTable) admit(key flowKey, isn uint32, pkt *tcpstack.PacketBuffer) (f, stale *Flow) {
+// admit makes a Flow of a SYN that is new and within the bounds. Otherwise it may
+// name attempts that are over then; the new one is taken up with its retransmission,
+// when they are cleared away.
+func (t *flowTable) admit(key flowKey, isn uint32, pkt *tcpstack.PacketBuffer) (f *Flow, over []*Flow) {
 	n := key.nic
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n.ending {
 		return nil, nil
 	}
-	if old := t.pending[key]; old != nil {
-		if old.isn != isn {
-			stale = old
+	if old := t.pending.flows[key]; old != nil {
+		if old.isn != isn { // the program gave up and began anew
+			over = append(over, old)
 		}
-		return nil, stale
+		return nil, over
 	}
 	if t.silent.has(key, isn, time.Now()) {
 		n.counters.add(FlowDropSilenced, 1)
 		return nil, nil
 	}
-	if len(t.pending) >= t.stack.config.MaxHandshakes || n.pending >= n.maxHandshakes {
-		n.counters.add(FlowDropLimit, 1)
-		return nil, nil
+	if ok, over := t.room(key); !ok {
+		return nil, over
 	}
-	if t.perSource[key.src.Addr()] >= min(t.stack.config.MaxHandshakesPerSource, n.maxPerSource) {
-		n.counters.add(FlowDropSource, 1)
-		return nil, nil
-	}
-	f = &Flow{stack: t.stack, nic: n, key: key, isn: isn, canceled: make(chan struct{}), quote: quoteOf(pkt)}
-	f.ttl, f.tos = ttlAndTOS(pkt)
-	f.unleased.L = &f.mu
-	t.pending[key] = f
-	n.pending++
-	t.perSource[key.src.Addr()]++
-	n.handlers.Add(1)
-	return f, nil
+	return t.begin(key, isn, pkt), nil
 }
 
 // begun gives the flow its request; nil when it was canceled before.
 func (t *flowTable) begun(key flowKey, r *tcp.ForwarderRequest) *Flow {
 	t.mu.Lock()
-	f := t.pending[key]
+	f := t.pending.flows[key]
 	t.mu.Unlock()
 	if f == nil {
 		return nil
@@ -120,19 +106,7 @@ func (t *flowTable) begun(key flowKey, r *tcp.ForwarderRequest) *Flow {
 func (t *flowTable) forget(f *Flow) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.forgetLocked(f)
-}
-
-func (t *flowTable) forgetLocked(f *Flow) {
-	if t.pending[f.key] != f {
-		return
-	}
-	delete(t.pending, f.key)
-	f.nic.pending--
-	src := f.key.src.Addr()
-	if t.perSource[src]--; t.perSource[src] == 0 {
-		delete(t.perSource, src)
-	}
+	t.pending.remove(f)
 }
 
 // settle ends the pending time of f. An accepted flow becomes live; false when
@@ -140,7 +114,7 @@ func (t *flowTable) forgetLocked(f *Flow) {
 func (t *flowTable) settle(f *Flow, accepted bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.forgetLocked(f)
+	t.pending.remove(f)
 	if !accepted {
 		return false
 	}
@@ -167,7 +141,7 @@ func (t *flowTable) silence(f *Flow) {
 // it to be in the window, of which only the first byte is known.
 func (t *flowTable) reset(key flowKey, seq uint32) {
 	t.mu.Lock()
-	f := t.pending[key]
+	f := t.pending.flows[key]
 	t.mu.Unlock()
 	if f != nil && seq == f.isn+1 {
 		f.cancel()
@@ -190,7 +164,7 @@ func (f *Flow) cancel() {
 func (t *flowTable) cut(n *NIC, cause error) {
 	t.mu.Lock()
 	var pending, live, dialing []*Flow
-	for _, f := range t.pending {
+	for _, f := range t.pending.flows {
 		if f.nic == n {
 			pending = append(pending, f)
 		}

@@ -33,8 +33,8 @@ type NIC struct {
 	addrs  []netip.Prefix // guarded by stack.mu
 	ending bool           // no new flows; guarded by flowTable.mu
 
-	pending                     int // handshakes in flight; guarded by flowTable.mu
-	maxHandshakes, maxPerSource int // of a Limiter
+	pending                     attempts // guarded by flowTable.mu
+	maxHandshakes, maxPerSource int      // of a Limiter
 
 	doneOnce  sync.Once
 	done      chan struct{}
