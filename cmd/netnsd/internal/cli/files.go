@@ -6,7 +6,7 @@ package cli
 
 var files = rows{
 	{"/etc/netnsd/netnsd.yaml", "the daemon's configuration, unless `--config` names another; read again by SIGHUP and `netnsd reload`"},
-	{"/run/netnsd/netnsd.sock", "its control socket, mode 0660 (`daemon.socket`, `daemon.socket_group`); `.lock` beside it while a daemon starts or ends"},
+	{"/run/netnsd/netnsd.sock", "its control socket, mode 0660 (`daemon.socket`, `daemon.socket_group`); `.lock` beside it while a daemon starts"},
 	{"/etc/netns/NAME/resolv.conf", "what `ip netns exec NAME` shows as /etc/resolv.conf; write `nameserver 10.0.2.3` there, as the daemon writes none"},
 	{"/run/netns/NAME", "network namespaces of `ip netns`, which are attached by NAME"},
 	{"/dev/net/tun", "where devices come from; `netnsd run` without root needs it to be writable"},

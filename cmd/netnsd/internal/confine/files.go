@@ -26,7 +26,7 @@ const (
 	read    = ll.AccessFSReadFile | ll.AccessFSReadDir
 	replace = ll.AccessFSMakeReg | ll.AccessFSRemoveFile
 	write   = ll.AccessFSWriteFile
-	remove  = ll.AccessFSReadDir | ll.AccessFSRemoveFile // it is locked meanwhile
+	remove  = ll.AccessFSRemoveFile
 )
 
 // opens is what remains, in words.

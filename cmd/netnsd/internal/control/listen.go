@@ -58,7 +58,7 @@ const maxPath = 107
 
 // lock keeps others from making a socket at path, and makes its folder if need be. The
 // lock is on a file that only we can open: one on the folder anybody could hold who can
-// read it, a program inside among them, and keep us from starting and from ending.
+// read it, a program inside among them, and keep us from starting.
 func lock(path string) (unlock func(), err error) {
 	if err := ours(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -133,16 +133,10 @@ func vacant(path string) error {
 	return nil
 }
 
-// unlink removes the socket unless another has come in its place.
+// unlink removes the socket unless another has come in its place. It takes no lock, for
+// which a confined daemon could not make a file: as long as we listen nobody replaces
+// what is ours.
 func unlink(path string, ours os.FileInfo) error {
-	unlock, err := lock(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	st, err := os.Lstat(path)
 	if err != nil || !os.SameFile(st, ours) {
 		return nil
