@@ -72,6 +72,14 @@ func (t *flowTable) evict(n *NIC, o *attempts) (over []*Flow) {
 
 func (t *flowTable) now() tcpip.MonotonicTime { return t.stack.tcpip.Clock().NowMonotonic() }
 
+// Handshakes are how many flows of n are without a verdict, or without the program's ACK
+// to it.
+func (n *NIC) Handshakes() int {
+	n.stack.flows.mu.Lock()
+	defer n.stack.flows.mu.Unlock()
+	return n.pending.n
+}
+
 // begin makes a Flow of a SYN.
 func (t *flowTable) begin(key flowKey, isn uint32, pkt *tcpstack.PacketBuffer) *Flow {
 	n := key.nic

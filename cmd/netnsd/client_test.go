@@ -31,7 +31,7 @@ func client() {
 	}
 	verbs := map[string]func(args []string) error{
 		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape, "hello": sayHello,
-		"query": query, "doh": askHTTPS, "udperror": udpError, "udpecho": udpEchoOf, "pmtu": pathMTU, "ports": ports, "hold": hold,
+		"query": query, "doh": askHTTPS, "udperror": udpError, "udpecho": udpEchoOf, "pmtu": pathMTU, "ports": ports, "hold": hold, "flood": flood,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
 	fmt.Println(outcome(err))

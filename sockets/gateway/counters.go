@@ -18,6 +18,7 @@ type Counters struct {
 	UDPUnasked      atomic.Uint64 // from an address that no allowed send has named
 	UDPFull         atomic.Uint64 // the host's socket took no more
 	UDPEvicted      atomic.Uint64 // Limits.Datagram reached
+	UDPLimit        atomic.Uint64 // and too many evicted in this millisecond
 	UDPErrors       atomic.Uint64 // ICMP errors passed on
 	UDPTooLong      atomic.Uint64 // for the path, and not to be fragmented
 	UDPBroadcast    atomic.Uint64 // to a broadcast address of the link; groups: stack.RxDropMDNS and so on

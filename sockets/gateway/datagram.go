@@ -72,6 +72,9 @@ func (a *association) Wake(*provider.Socket, wsa.Events) {
 // errClosing: the association ended between find and send; find again.
 const errClosing = wsa.ESHUTDOWN
 
+// errTooMany: there are Limits.Datagram, and their allowance is used up.
+const errTooMany = wsa.EUSERS
+
 // trust is how long a verdict stands for further datagrams of the same flow. Then
 // one is judged anew: names expire, rules change, and audit hears of it.
 const trust = time.Second

@@ -148,7 +148,9 @@
 //
 //	Handshakes, HandshakesPerClient  the SYN is dropped, its kernel repeats it  stack.FlowDropLimit, FlowDropSource
 //	Flows                            reset                                      TCPLimit
-//	Datagram, Peers                  the least lately used goes                 UDPEvicted
+//	Datagram                         the least lately used goes, 4 a            UDPEvicted
+//	                                 millisecond; others are dropped            UDPLimit
+//	Peers                            the least lately used goes
 //	Queries                          dropped, reset                             DNSBusy
 //
 // Memory follows: an idle connection is 7 KiB (netnsd bench), so 32768 are 230 MiB;

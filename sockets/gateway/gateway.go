@@ -34,6 +34,7 @@ type Gateway struct {
 	flows   map[*splice]struct{}
 	running sync.WaitGroup
 	loops   *loops
+	starts  starts
 
 	published map[*Published]struct{} // guarded by mu
 	visiting  visiting
@@ -86,6 +87,7 @@ func (g *Gateway) Close() error {
 	}
 	g.mu.Unlock()
 	g.running.Wait()
+	g.starts.close()
 	g.dns.names.Close()
 	g.loops.close()
 	return nil

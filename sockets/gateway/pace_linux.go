@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"syscall"
@@ -104,7 +105,8 @@ type meter struct {
 	turns, crowded uint64
 }
 
-// read is how many CPUs the process has used, and what part of the turns was crowded.
+// read is how many CPUs the process has used, and what part of the turns was crowded;
+// in a flood all that there are, and all.
 func (m *meter) read() (busy, crowded float64) {
 	var ru syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
@@ -114,5 +116,8 @@ func (m *meter) read() (busy, crowded float64) {
 	*m = meter{time.Now(), time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), bustle.turns.Load(), bustle.crowded.Load()}
 	busy = float64(m.cpu-was.cpu) / float64(m.at.Sub(was.at))
 	crowded = float64(m.crowded-was.crowded) / float64(max(1, m.turns-was.turns))
+	if bustle.flooded.Swap(false) {
+		return math.Inf(1), 1
+	}
 	return busy, crowded
 }

@@ -63,3 +63,26 @@ func TestPaceStops(t *testing.T) {
 	}
 	runtime.GOMAXPROCS(found)
 }
+
+// A flood gives Pace all CPUs, whatever the share of turns that are crowded.
+func TestPaceInFlood(t *testing.T) {
+	var m meter
+	m.read()
+	for range 1000 {
+		took(false)
+	}
+	flooded()
+	s := step{bounds: bounds{1, 2}, now: 1}
+	for range beatsToRise {
+		bustle.flooded.Store(true)
+		if s.beat(m.read()) {
+			t.Error("quiet")
+		}
+	}
+	if s.now != 2 {
+		t.Errorf("%d Ps", s.now)
+	}
+	if busy, crowded := m.read(); crowded != 0 || busy > 100 {
+		t.Errorf("after the flood: %v busy, %v crowded", busy, crowded)
+	}
+}

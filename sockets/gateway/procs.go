@@ -54,11 +54,18 @@ var procs = sync.OnceValue(func() bounds {
 var bustle struct {
 	turns   atomic.Uint64 // tasks taken
 	crowded atomic.Uint64 // of those, with others left waiting
+	flooded atomic.Bool   // a bound is reached: attempts wait for their turn (starts), associations are evicted
 	unheard atomic.Bool   // somebody wants to hear of the next one that is crowded
 	heard   chan struct{}
 }
 
 func init() { bustle.heard = make(chan struct{}, 1) }
+
+// flooded is told that all CPUs are needed, whatever else speaks against it.
+func flooded() {
+	bustle.flooded.Store(true)
+	took(true)
+}
 
 // took is told of a task taken.
 func took(crowded bool) {

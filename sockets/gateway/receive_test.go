@@ -64,6 +64,15 @@ func TestManyAssociations(t *testing.T) {
 	l.same("sockets", len(l.g.dgram.byKey), 4096)
 	l.udp(guestB, dstA, "x")
 	l.same("evicted", l.g.UDPEvicted.Load(), 1)
+	for i := range 1000 {
+		l.udp(netip.AddrPortFrom(guest.Addr(), uint16(6000+i)), dstA, "x")
+	}
+	gone, dropped := l.g.UDPEvicted.Load(), l.g.UDPLimit.Load()
+	l.same("evicted or dropped", gone+dropped, 1001)
+	if most := 4 * (1 + uint64(l.g.dgram.now()/int64(time.Millisecond))); gone > most {
+		t.Errorf("%d evicted, %d since the beginning are allowed", gone, most)
+	}
+	l.same("sockets", len(l.g.dgram.byKey), 4096)
 	l.g.Close()
 	for range l.g.cfg.Session.Sockets() {
 		t.Fatal("a socket is left")

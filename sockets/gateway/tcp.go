@@ -17,6 +17,17 @@ func (g *Gateway) TCP(f *stack.Flow) {
 		return
 	}
 	g.TCPFlows.Add(1)
+	if g.isDNS(f.Destination()) {
+		g.dns.serveTCP(f)
+		g.running.Done()
+		return
+	}
+	if !g.starts.enter(f.NIC().Handshakes(), f.Canceled()) {
+		g.TCPCanceled.Add(1)
+		f.Drop()
+		g.running.Done()
+		return
+	}
 	generation := g.cfg.Session.Generation()
 	p, dst := g.begin(f)
 	if p == nil {
@@ -29,10 +40,6 @@ func (g *Gateway) TCP(f *stack.Flow) {
 
 // begin is nil when the flow has ended already.
 func (g *Gateway) begin(f *stack.Flow) (*splice, netip.AddrPort) {
-	if g.isDNS(f.Destination()) {
-		g.dns.serveTCP(f)
-		return nil, netip.AddrPort{}
-	}
 	if f.TTL() <= 1 && !g.own(f.Destination().Addr()) {
 		g.Expired.Add(1)
 		f.UnreachableFrom(g.ownLike(f.Source().Addr()), stack.TimeExceeded)

@@ -50,6 +50,9 @@ func (g *Gateway) lost(nic *stack.NIC, e wsa.Errno, quote func() stack.Quote) {
 	case wsa.EWOULDBLOCK, wsa.ENOBUFS, errClosing:
 		g.UDPFull.Add(1)
 		return
+	case errTooMany:
+		g.UDPLimit.Add(1)
+		return
 	case wsa.EMSGSIZE: // complain says so, with the MTU
 		g.UDPTooLong.Add(1)
 		return

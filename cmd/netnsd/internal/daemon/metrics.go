@@ -121,7 +121,7 @@ func (w metricWriter) gateway(name string, g *gateway.Counters) {
 		reason string
 		n      uint64
 	}{
-		{"unasked", g.UDPUnasked.Load()}, {"full", g.UDPFull.Load()}, {"evicted", g.UDPEvicted.Load()}, {"no_ping_socket", g.PingUnsupported.Load()},
+		{"unasked", g.UDPUnasked.Load()}, {"full", g.UDPFull.Load()}, {"evicted", g.UDPEvicted.Load()}, {"too_many", g.UDPLimit.Load()}, {"no_ping_socket", g.PingUnsupported.Load()},
 	} {
 		w.count(metricDropped, c.n, name, c.reason)
 	}
