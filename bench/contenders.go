@@ -38,6 +38,7 @@ func builtIn(netnsd string) (map[string]contender.Contender, error) {
 	sockets := subject.Spec{Mode: subject.Sockets, Chain: "none"}
 	naive, naiveGateway := sockets, subject.Spec{Mode: subject.Gateway, Chain: "none", Naive: true}
 	naive.Naive = true
+	two := subject.Spec{Mode: subject.Gateway, Chain: threeDecide, Beside: "beside"}
 	run, err := runner(netnsd)
 	if err != nil {
 		return nil, fmt.Errorf("bench: the netnsd to start: %w", err)
@@ -48,6 +49,8 @@ func builtIn(netnsd string) (map[string]contender.Contender, error) {
 		contender.Ours("netnsd-sockets", "netnsd sockets", sockets),
 		contender.Ours(manyConnections, "netnsd sockets, 10 000 connections", sockets),
 		contender.Ours(fewConnections, "netnsd sockets, 100 connections", sockets),
+		contender.Ours(besideQuiet, "netnsd gateway, one of two", two),
+		contender.Ours(besideFlood, "netnsd gateway, one of two, the other flooded", two),
 		contender.Ours("naive", "naive sockets, water", naive),
 		contender.Ours("naive-gateway", "naive gateway, water", naiveGateway),
 	) {

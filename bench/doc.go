@@ -23,6 +23,8 @@
 //	                     one: it holds back a ClientHello), look (a layer
 //	                     that counts the bytes of every data operation), kit (one
 //	                     that copies them through a kit.Conversation)
+//	netnsd-flooded       the gateway with a second one in its process, out of whose
+//	                     namespace there comes a flood; netnsd-beside without it
 //	netnsd-sockets       the servers themselves, on sockets of a stack behind a TUN,
 //	                     MTU 1500, through sockets.Session and provider/netstack
 //	naive, naive-gateway the same over songgao/water and gVisor's link/channel, one
@@ -49,6 +51,8 @@
 //	                       which nothing moves, less what it had after its first 100
 //	                       were gone; ours after a garbage collection
 //	start                  `netnsd run -- true`, the median of nine
+//	*-syn-closed, *-dns …  loads beside a flood from another attachment of the same
+//	                       process, 50 000 packets a second as of very many hosts
 //	iperf3-*, wrk*         foreign clients: iperf3 to its own server, wrk to net/http
 //	decides, looks         what one layer adds to a WSPSend or WSPRecv of 1 KiB over
 //	                       provider/base and a driver that does nothing, to a tenth

@@ -58,7 +58,7 @@ func TestTablesAgree(t *testing.T) {
 				t.Errorf("%s %s: %d goals in the report, %d asked for", table.Name, w.name, got, asked)
 			}
 		}
-		if table.Full != (goals > 0) && table.Name != "names" { // whose goal is issue 4's
+		if table.Full != (goals > 0) && table.Name != "names" && table.Name != "flood" { // whose goals are issue 4's
 			t.Errorf("%s: %d goals, in the full run: %v", table.Name, goals, table.Full)
 		}
 	}

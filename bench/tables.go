@@ -131,6 +131,11 @@ var more = []table{
 		rows: []row{pingPong(1), pingPong(16), connect()},
 	},
 	{
+		TableInfo: TableInfo{"flood", "gateway beside one that is flooded, in one process", false},
+		subject:   besideFlood, baselines: []string{besideQuiet},
+		rows: floods(down(1), pingPong(1), connect()),
+	},
+	{
 		TableInfo: TableInfo{"memory", "memory of an idle flow", false},
 		subject:   "netnsd", baselines: []string{"netnsd-none", "netnsd-audit", "netnsd-kit", "pasta", "slirp4netns"},
 		rows: []row{idle(100).times(5), idle(1000).times(5), idle(10000).times(3)},

@@ -35,9 +35,8 @@ type allowance struct {
 }
 
 // evictBurst sources may come for others in a millisecond: a flood of them, each of which
-// costs a socket, would keep a CPU busy, and this is the reader's. At 50 000 a second the
-// attachment next door had 0.4 of its throughput left, and has 0.7 (netnsd bench --table
-// flood).
+// costs a socket, would keep a CPU busy, and this is the reader's. At 50 000 a second a
+// neighbour has 0.7 of its fetches left; without it, 0.4.
 const evictBurst = 4
 
 func (a *allowance) take(now int64) bool {

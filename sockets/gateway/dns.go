@@ -49,6 +49,7 @@ func (r *resolver) serveUDP(d *stack.Datagram) {
 	select {
 	case r.busy <- struct{}{}:
 	default:
+		flooded()
 		r.g.DNSBusy.Add(1)
 		return
 	}

@@ -121,7 +121,7 @@ func Loopback() Contender {
 }
 
 // Ours is netnsd, or its naive variant, as spec says; what depends on the stage
-// is filled in.
+// is filled in, Beside too if it is not "".
 func Ours(name, title string, spec subject.Spec) Contender {
 	spec.MTU = cmp.Or(spec.MTU, mtu)
 	chain := subject.Chains()[spec.Chain]
@@ -133,6 +133,12 @@ func Ours(name, title string, spec subject.Spec) Contender {
 			}
 			spec := spec
 			spec.Host, spec.Netns = host, r.Client.Path
+			if spec.Beside != "" {
+				if err := s.beside(r); err != nil {
+					return err
+				}
+				spec.Beside = r.Beside.Path
+			}
 			if spec.Mode == subject.Sockets {
 				spec.Page = filepath.Join(s.Lab.Dir, fmt.Sprint("page", s.next))
 				r.Target.Page = spec.Page

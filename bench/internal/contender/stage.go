@@ -50,8 +50,10 @@ func NewStage(ctx context.Context, l *lab.Lab) (*Stage, error) {
 	if err := lab.Uplink(s.Host, uplink, uplinkVia); err != nil {
 		return nil, err
 	}
-	if err := lab.AddAddr(s.Host, netip.PrefixFrom(host, 32)); err != nil {
-		return nil, err
+	for _, a := range []netip.Addr{host, load.Flooded} {
+		if err := lab.AddAddr(s.Host, netip.PrefixFrom(a, 32)); err != nil {
+			return nil, err
+		}
 	}
 	for _, many := range []bool{false, true} {
 		c, err := l.StartChild(ctx, s.Host, PartServe, load.Serving{Host: host, Page: s.page, Many: many})
@@ -81,6 +83,7 @@ func (s *Stage) Err() error {
 // Running is a contender that stands.
 type Running struct {
 	Client *lab.Netns
+	Beside *lab.Netns // with another gateway of the same process; nil: there is none
 	Target load.Target
 
 	stage *Stage
@@ -94,6 +97,11 @@ func (s *Stage) client(r *Running) (err error) {
 	s.next++
 	r.Client, err = s.Lab.Netns(fmt.Sprint("client", s.next))
 	r.own = r.Client
+	return err
+}
+
+func (s *Stage) beside(r *Running) (err error) {
+	r.Beside, err = s.Lab.Netns(fmt.Sprint("beside", s.next))
 	return err
 }
 
@@ -112,6 +120,11 @@ func (s *Stage) Start(ctx context.Context, c Contender) (*Running, error) {
 // Load starts a load generator in the client's namespace.
 func (r *Running) Load(ctx context.Context) (*lab.Child, error) {
 	return r.stage.Lab.StartChild(ctx, r.Client, PartLoad, r.Target)
+}
+
+// Flood starts a process that floods in the namespace beside.
+func (r *Running) Flood(ctx context.Context) (*lab.Child, error) {
+	return r.stage.Lab.StartChild(ctx, r.Beside, PartLoad, r.Target)
 }
 
 // Memory is the contender's resident set in bytes, ours after a garbage
@@ -135,6 +148,9 @@ func (r *Running) Stop() error {
 	}
 	if r.own != nil {
 		errs = append(errs, r.own.Close())
+	}
+	if r.Beside != nil {
+		errs = append(errs, r.Beside.Close())
 	}
 	return errors.Join(errs...)
 }

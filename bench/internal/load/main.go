@@ -22,7 +22,9 @@ func Serve(s Serving) (serve func(string, json.RawMessage) (any, error), end fun
 	switch {
 	case err != nil:
 	case s.Many:
-		err = ServeMany(s.Host, p)
+		if err = ServeMany(s.Host, p); err == nil {
+			err = hangUp()
+		}
 	default:
 		err = ServeFew(s.Host, p)
 	}
@@ -30,7 +32,8 @@ func Serve(s Serving) (serve func(string, json.RawMessage) (any, error), end fun
 }
 
 // Generate is a process that loads t. It answers "figure", a Spec, with a Result,
-// and "hold": from then on it has so many connections open on which nothing moves.
+// "hold": from then on it has so many connections open on which nothing moves,
+// and "flood", a Flood, when that is over.
 func Generate(t Target) (serve func(string, json.RawMessage) (any, error), end func() error, err error) {
 	var held []conn
 	return func(op string, arg json.RawMessage) (any, error) {
@@ -41,6 +44,12 @@ func Generate(t Target) (serve func(string, json.RawMessage) (any, error), end f
 				return nil, err
 			}
 			return Figure(s, t)
+		case "flood":
+			var s Flood
+			if err := json.Unmarshal(arg, &s); err != nil {
+				return nil, err
+			}
+			return nil, s.pour()
 		case "hold":
 			var n int
 			err := json.Unmarshal(arg, &n)

@@ -16,10 +16,12 @@ type Spec struct {
 	Naive bool   // songgao/water and link/channel, one packet a system call
 	Chain string // one of Chains
 	Netns string // of the client: where the TUN is made
-	MTU   int
-	Host  netip.Addr // of the servers; in mode Sockets our own
-	Page  string     // mode Sockets: what our servers count
-	Audit string     // file of chains with an audit
+	// Beside is where another gateway of the process has its TUN; "" is none.
+	Beside string
+	MTU    int
+	Host   netip.Addr // of the servers; in mode Sockets our own
+	Page   string     // mode Sockets: what our servers count
+	Audit  string     // file of chains with an audit
 	// Profile is a file for a CPU profile of the process's whole life; "" is none.
 	Profile string
 }

@@ -51,7 +51,7 @@ func Run(s Spec) (serve func(string, json.RawMessage) (any, error), end func() e
 	if s.Mode == Sockets {
 		err = p.sockets(s)
 	} else {
-		err = p.gateway(s)
+		err = p.gateways(s)
 	}
 	return func(op string, _ json.RawMessage) (any, error) {
 		if op != "memory" {
@@ -71,10 +71,18 @@ func (p *plane) profile(file string) error {
 	return pprof.StartCPUProfile(f)
 }
 
-// gateway is what cmd/netnsd's run makes.
-func (p *plane) gateway(s Spec) error {
+// gateways are what cmd/netnsd's run makes, or its daemon of two namespaces.
+func (p *plane) gateways(s Spec) error {
 	stop := gateway.Pace()
 	p.ends = append(p.ends, func() error { stop(); return nil })
+	err := p.gateway(s)
+	if s.Netns = s.Beside; s.Beside != "" && err == nil {
+		err = p.gateway(s)
+	}
+	return err
+}
+
+func (p *plane) gateway(s Spec) error {
 	h, err := host.New(host.Config{})
 	if err != nil {
 		return err
