@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,7 +49,9 @@ func (l *Lab) Resolving(server string, argv ...string) (*exec.Cmd, error) {
 
 // Become turns the process into the program; it returns only with an error.
 func (x Exec) Become() error {
-	// The mount goes with the namespace, whoever ends the program.
+	// The mount goes with the namespace, whoever ends the program. The namespace is the
+	// thread's: on another one the mount would be the machine's.
+	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("bench: unshare: %w", err)
 	}
