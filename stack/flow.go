@@ -162,6 +162,18 @@ func (f *Flow) Accept() error {
 	return nil
 }
 
+// Abandon ends the attempt unless it has been accepted: who waits in Accept, or calls it
+// later, gets ECONNABORTED. It does not block.
+func (f *Flow) Abandon() {
+	f.mu.Lock()
+	over := f.phase == undecided || f.phase == accepting
+	f.mu.Unlock()
+	if over {
+		f.cancel()
+		f.abortHandshake()
+	}
+}
+
 // Refuse answers with RST: connection refused.
 func (f *Flow) Refuse() {
 	if r, err := f.decide(decided); err == nil {

@@ -91,6 +91,7 @@ attachments:
 		`netnsd_attachment_up{attachment="b"} 1`,
 		`netnsd_flows_total{attachment="a",proto="tcp",result="connected"} 5`,
 		`netnsd_flows_total{attachment="b",proto="tcp",result="denied"} 2`,
+		`netnsd_link_total{attachment="a",counter="flow_evicted"} 0`,
 		`netnsd_config_reload_ok 1`,
 	} {
 		if !strings.Contains(metrics, line+"\n") {

@@ -147,6 +147,8 @@
 // Each limit is a field of [Limits]. When it is reached:
 //
 //	Handshakes, HandshakesPerClient  the SYN is dropped, its kernel repeats it  stack.FlowDropLimit, FlowDropSource
+//	                                 and finds room: attempts of 4 s and more
+//	                                 make some                                  stack.FlowEvicted
 //	Flows                            reset                                      TCPLimit
 //	Datagram                         the least lately used goes, 4 a            UDPEvicted
 //	                                 millisecond; others are dropped            UDPLimit

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"testing"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/netnsd/netnsd/provider/base/basetest"
 	"github.com/netnsd/netnsd/sockets/gateway"
+	"github.com/netnsd/netnsd/stack"
+	"github.com/netnsd/netnsd/stack/stacktest"
 )
 
 // While a gateway drains, a stream that it has goes on, and who begins one hears
@@ -51,4 +54,22 @@ func TestDrainAttempts(t *testing.T) {
 	await(t, "given up", func() bool { return w.gateway.TCPCanceled.Load() == 1 })
 	cancel()
 	wg.Wait()
+}
+
+// Nor is who has not acknowledged the answer waited for: it may be of a flood.
+func TestDrainHandshakes(t *testing.T) {
+	w := newWorld(t, gateway.Config{})
+	w.listen(t, server4+":80", func(c net.Conn) { io.Copy(io.Discard, c) })
+	wire := stacktest.NewWire(false)
+	if _, err := w.pair.A.AddNIC(stack.NICConfig{Device: wire, Addrs: []netip.Prefix{netip.MustParsePrefix("10.255.0.1/8")}, Forward: w.gateway}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := stacktest.NewFlood(stacktest.FloodSYN, netip.MustParseAddrPort(server4+":80"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire.Inject(f.Next())
+	wire.Expect(t, 30*time.Second, "SYN-ACK", func(b []byte) bool { return len(b) >= 40 && b[33] == 0x12 })
+	w.gateway.Drain()
+	await(t, "given up", func() bool { return w.gateway.TCPCanceled.Load() == 1 })
 }

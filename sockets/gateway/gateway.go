@@ -3,10 +3,12 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -28,7 +30,8 @@ type Gateway struct {
 	cancel  context.CancelFunc
 	trying  context.Context // of attempts that are not answered yet; ends with ctx, or when draining begins
 	giveUp  context.CancelFunc
-	mu      sync.Mutex // guards closed against running, flows and published
+	late    *time.Timer // of Drain; guarded by mu
+	mu      sync.Mutex  // guards closed against running, flows and published
 	closed  bool
 	drained atomic.Bool
 	flows   map[*splice]struct{}
@@ -85,6 +88,9 @@ func (g *Gateway) Close() error {
 	for p := range g.flows {
 		p.wake(0)
 	}
+	if g.late != nil {
+		g.late.Stop()
+	}
 	g.mu.Unlock()
 	g.running.Wait()
 	g.starts.close()
@@ -95,10 +101,28 @@ func (g *Gateway) Close() error {
 
 // Drain has the flows that there are go on, and no other begin: their packets are
 // dropped, so that a program tries again until it reaches whoever comes after us. So
-// does who waits for an answer to its attempt.
+// does who waits for an answer to its attempt. Who has not acknowledged the answer after
+// a second has gone.
 func (g *Gateway) Drain() {
 	g.drained.Store(true)
 	g.giveUp()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.late == nil && !g.closed {
+		g.late = time.AfterFunc(drainAnswer, g.abandon)
+	}
+}
+
+const drainAnswer = time.Second
+
+// abandon ends the handshakes that there are.
+func (g *Gateway) abandon() {
+	g.mu.Lock()
+	flows := slices.Collect(maps.Keys(g.flows))
+	g.mu.Unlock()
+	for _, p := range flows {
+		p.f.Abandon()
+	}
 }
 
 // Resolver is what answers the name service's queries; its counters may be read.

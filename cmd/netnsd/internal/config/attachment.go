@@ -117,7 +117,7 @@ func (p Publish) ID() string { return p.Proto + "/" + p.Listen.String() }
 
 // Limits bound what one attachment can make us hold.
 type Limits struct {
-	// TCP connections on their way out. Beyond: the SYN is dropped, and sent again. Default 4096.
+	// TCP connections on their way out. Beyond: the SYN is dropped, and sent again; attempts of 4 s and more make room. Default 4096.
 	TCPHandshakes int `json:"tcp_handshakes"`
 	// Those of one source address. Default 1024.
 	TCPHandshakesPerClient int `json:"tcp_handshakes_per_client"`
@@ -133,7 +133,7 @@ type Limits struct {
 	KeepAlive Duration `json:"keepalive"`
 	// How long what was sent may stay without acknowledgment (RFC 5482). Default 0s: the kernels say.
 	UserTimeout Duration `json:"user_timeout"`
-	// Sources inside with a datagram socket open. Beyond: the least lately used goes. Default 4096.
+	// Sources inside with a datagram socket open. Beyond: the least lately used goes, 4 a millisecond; other sources are dropped. Default 4096.
 	UDPSources int `json:"udp_sources"`
 	// Destinations remembered of each. Beyond: the least lately used goes. Default 256.
 	UDPPeers int `json:"udp_peers"`

@@ -10,6 +10,7 @@ import (
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/sockets/gateway"
+	"github.com/netnsd/netnsd/stack"
 )
 
 // Metrics implements [control.Daemon].
@@ -35,7 +36,8 @@ var (
 	metricFlows      = desc("flows", "Sockets that are open.", "attachment", "proto")
 	metricBytes      = desc("bytes_total", "Bytes that sockets have moved: in to the program, out from it.", "attachment", "direction")
 	metricVerdicts   = desc("flows_total", "What became of flows: TCP connections, UDP datagrams, pings.", "attachment", "proto", "result")
-	metricDropped    = desc("dropped_total", "Datagrams that were dropped, by reason.", "attachment", "reason")
+	metricDropped    = desc("dropped_total", "Datagrams that were dropped, by reason; expired: hops, of TCP too; refused: answers to a port inside that is closed.", "attachment", "reason")
+	metricLink       = desc("link_total", "What the stack has counted at the device: packets, bytes, and what it dropped, by reason (go doc stack.Counter).", "attachment", "counter")
 	metricDNS        = desc("dns_queries_total", "Queries to the name service, by what became of them; all is their sum.", "attachment", "result")
 	metricPublished  = desc("published_total", "What became of clients of published ports: connections, and datagrams.", "attachment", "port", "result")
 	metricPanics     = desc("layer_panics_total", "Panics in layers that were contained.", "attachment")
@@ -45,7 +47,8 @@ var (
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		metricGeneration, metricLoaded, metricReloadOK, metricUp, metricFlows, metricBytes, metricVerdicts, metricDropped, metricDNS, metricPublished, metricPanics, metricAudit,
+		metricGeneration, metricLoaded, metricReloadOK, metricUp, metricFlows, metricBytes, metricVerdicts, metricDropped,
+		metricLink, metricDNS, metricPublished, metricPanics, metricAudit,
 	} {
 		ch <- d
 	}
@@ -87,6 +90,11 @@ func (a *attachment) collect(w metricWriter) {
 	w.gateway(name, &p.Gateway.Counters)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.published != nil && a.plane != nil { // packets pass
+		for c, n := range a.plane.NIC.Counters() {
+			w.count(metricLink, n, name, stack.Counter(c).String())
+		}
+	}
 	for id, p := range a.published {
 		w.published(name, id, p)
 	}
@@ -111,7 +119,7 @@ func (w metricWriter) gateway(name string, g *gateway.Counters) {
 		n             uint64
 	}{
 		{"tcp", "begun", g.TCPFlows.Load()}, {"tcp", "connected", g.TCPConnected.Load()}, {"tcp", "denied", g.TCPDenied.Load()},
-		{"tcp", "failed", g.TCPFailed.Load()}, {"tcp", "canceled", g.TCPCanceled.Load()}, {"tcp", "reset", g.TCPReset.Load()},
+		{"tcp", "failed", g.TCPFailed.Load()}, {"tcp", "canceled", g.TCPCanceled.Load()}, {"tcp", "reset", g.TCPReset.Load()}, {"tcp", "limit", g.TCPLimit.Load()},
 		{"udp", "sent", g.UDPSent.Load()}, {"udp", "received", g.UDPReceived.Load()}, {"udp", "denied", g.UDPDenied.Load()},
 		{"icmp", "sent", g.Pings.Load()}, {"icmp", "received", g.PingReplies.Load()},
 	} {
@@ -121,7 +129,8 @@ func (w metricWriter) gateway(name string, g *gateway.Counters) {
 		reason string
 		n      uint64
 	}{
-		{"unasked", g.UDPUnasked.Load()}, {"full", g.UDPFull.Load()}, {"evicted", g.UDPEvicted.Load()}, {"too_many", g.UDPLimit.Load()}, {"no_ping_socket", g.PingUnsupported.Load()},
+		{"unasked", g.UDPUnasked.Load()}, {"full", g.UDPFull.Load()}, {"evicted", g.UDPEvicted.Load()}, {"too_many", g.UDPLimit.Load()}, {"too_long", g.UDPTooLong.Load()},
+		{"broadcast", g.UDPBroadcast.Load()}, {"refused", g.UDPRefused.Load()}, {"expired", g.Expired.Load()}, {"no_ping_socket", g.PingUnsupported.Load()},
 	} {
 		w.count(metricDropped, c.n, name, c.reason)
 	}
