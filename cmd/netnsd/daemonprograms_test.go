@@ -86,7 +86,7 @@ func (r road) hopsOf(t *testing.T, netns string) {
 	defer wg.Wait()
 	for _, far := range []string{far4, far6} {
 		for _, trace := range []string{
-			"traceroute -n -T -p 80", "traceroute -n -T -p 81", "traceroute -n -U -p 9", "traceroute -n -I -N 1",
+			"traceroute -w 20,0,0 -n -T -p 80", "traceroute -w 20,0,0 -n -T -p 81", "traceroute -w 20,0,0 -n -U -p 9", "traceroute -w 20,0,0 -n -I -N 1",
 			"mtr -n -r -c 1 -G 1", "mtr -n -r -c 1 -G 1 --tcp -P 80", "mtr -n -r -c 1 -G 1 --udp",
 		} {
 			wg.Go(func() {

@@ -180,10 +180,10 @@ func (r road) traceroute() {
 	defer wg.Wait()
 	for _, far := range []string{far4, far6} {
 		for _, trace := range []string{
-			"traceroute -n", "tracepath -n", "mtr -n -r -c 1 -G 1",
+			"traceroute -w 20,0,0 -n", "tracepath -n", "mtr -n -r -c 1 -G 1",
 			// One probe at a time: with more it takes the error of one for its own failure to
 			// send the next, which is then a star, on any Linux.
-			"traceroute -n -I -N 1",
+			"traceroute -w 20,0,0 -n -I -N 1",
 		} {
 			wg.Go(func() {
 				argv := append(strings.Fields(trace), far)
