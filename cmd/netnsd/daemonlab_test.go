@@ -33,6 +33,7 @@ type served struct {
 	file     string // its configuration
 	socket   string
 	settings string
+	within   []string // a command that executes what follows it
 	cmd      *exec.Cmd
 	ended    chan struct{}
 
@@ -60,11 +61,17 @@ func (l *lab) netnsd(config string) *served {
 // netnsdWith has settings of the daemon itself.
 func (l *lab) netnsdWith(settings, config string) *served {
 	l.t.Helper()
+	return l.netnsdIn(nil, settings, config)
+}
+
+// netnsdIn is started by within.
+func (l *lab) netnsdIn(within []string, settings, config string) *served {
+	l.t.Helper()
 	dir := l.dir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		l.t.Fatal(err)
 	}
-	d := &served{l: l, dir: dir, file: filepath.Join(dir, "netnsd.yaml"), socket: filepath.Join(dir, "sock"), settings: settings}
+	d := &served{l: l, dir: dir, file: filepath.Join(dir, "netnsd.yaml"), socket: filepath.Join(dir, "sock"), settings: settings, within: within}
 	d.write(config)
 	l.t.Cleanup(d.kill)
 	d.start()
@@ -87,7 +94,7 @@ func (d *served) start() time.Duration {
 		d.l.t.Fatal(err)
 	}
 	defer ready.Close()
-	d.cmd = d.l.command(d.l.t.Context(), root, "netnsd", "daemon", "-c", d.file, "--ready-fd", "3")
+	d.cmd = d.l.command(d.l.t.Context(), root, append(d.within, "netnsd", "daemon", "-c", d.file, "--ready-fd", "3")...)
 	d.cmd.ExtraFiles = []*os.File{tell}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {

@@ -66,11 +66,15 @@
 //	a slow reader beside 100 fast flows      these complete, and what waits for the slow one is what one
 //	                                         connection's buffers hold: gateway.TestSlowReader
 //	half-open connections                    bounded, slots come back: stack.TestBounds, stack.TestLimiter
-//	no descriptors left                      host.TestDescriptorLimit, gateway.TestPublishWithoutDescriptors
+//	no descriptors left                      refused, the others live, room comes back:
+//	                                         netnsd.TestDaemonFewDescriptors, host.TestDescriptorLimit,
+//	                                         gateway.TestPublishWithoutDescriptors
+//	64 MiB of memory                         2000 idle and 50 busy connections live: netnsd.TestDaemonLittleMemory
 //	many connections                         ports come back: stack.TestTimeWait, stack.TestEarlyPort; a
 //	                                         thousand busy ones: stack.TestSaturated
-//	SYNs by the 10 000, memory limits        what holds is said in package gateway, "Bounds"; what a
-//	                                         connection costs netnsd bench measures
+//	50 000 SYNs, datagrams or questions      connections live, of who floods too, who comes later finds room
+//	a second                                 after 4 s, memory is bounded: netnsd.TestDaemonFlood, stack.TestEvict;
+//	                                         what a neighbour has left: netnsd bench --table flood
 //	an hour's churn, a day's soak            by hand: CI has no machine for so long
 //	a layer panics                           that socket fails: sockets.TestPanicInLayer, and
 //	a layer answers rubbish, or an error     that flow ends, others go on: gateway.TestLayerTalksRubbish,

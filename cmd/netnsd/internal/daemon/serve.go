@@ -13,6 +13,7 @@ import (
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
@@ -31,6 +32,7 @@ func Serve(cfg Config, file *config.Config) (err error) {
 	}
 	defer resident.Close()
 	cfg.Opener, cfg.Means, cfg.Confine = resident, means, true
+	plane.LimitMemory()
 	defer gateway.Pace()() // before the first stack, which takes its measure from it
 	doors, err := openDoors(file.Daemon, cfg.Log)
 	if err != nil {

@@ -106,6 +106,7 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 			cfg.Log.Error("--learn", "error", e)
 		}
 	}()
+	dataplane.LimitMemory()
 	defer gateway.Pace()() // before the stack, which takes its measure from it
 	p, err = newPlane(cfg, n)
 	if err != nil {
