@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"bytes"
 	"container/list"
 	"encoding/binary"
 	"sync"
@@ -59,13 +60,15 @@ func (c *cache) get(k key, now time.Time) []byte {
 	return msg
 }
 
-// put keeps msg, which nobody changes any more, as long as it lives.
+// put keeps a copy of msg as long as it lives: the message itself may stand in more
+// than it has, of which nobody would know.
 func (c *cache) put(k key, msg []byte, now time.Time) {
 	life := min(lifeOf(msg, k), mostLife)
 	e := &entry{k, msg, now, now.Add(life)}
 	if life <= 0 || e.cost() > c.max {
 		return
 	}
+	e.msg = bytes.Clone(msg)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at := c.byKey[k]; at != nil {

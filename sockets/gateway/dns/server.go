@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -122,17 +123,22 @@ func askUDP(ctx context.Context, addr string, q *outgoing) ([]byte, error) {
 	if _, err := c.Write(q.packed); err != nil {
 		return nil, err
 	}
-	b := make([]byte, 1<<16)
+	room := largest.Get().(*[1 << 16]byte)
+	defer largest.Put(room)
 	for {
-		n, err := c.Read(b)
+		n, err := c.Read(room[:])
 		if err != nil {
 			return nil, err
 		}
-		if q.fits(b[:n]) == nil {
-			return b[:n:n], nil
+		if q.fits(room[:n]) == nil {
+			return bytes.Clone(room[:n]), nil
 		}
 	}
 }
+
+// largest are buffers for whatever may come by UDP: to make one for each query is a
+// sixth of what an answer takes.
+var largest = sync.Pool{New: func() any { return new([1 << 16]byte) }}
 
 // heard notes whether a server has answered.
 func (s *server) heard(ok bool, now time.Time) {
