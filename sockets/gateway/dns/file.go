@@ -46,6 +46,10 @@ func (f *file) changed(now time.Time) ([]byte, error) {
 		old.ModTime().Equal(info.ModTime()) && f.read.Sub(info.ModTime()) > settles {
 		return nil, nil
 	}
+	if !info.Mode().IsRegular() { // to open a FIFO may take for ever, and all would wait
+		f.seen = nil
+		return nil, f.once(fmt.Errorf("%s: not a regular file", f.path))
+	}
 	read := time.Now()
 	b, err := readFile(f.path)
 	if err != nil {
@@ -73,9 +77,6 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(b) > maxFile {
 		err = fmt.Errorf("%s: larger than %d MiB", path, maxFile>>20)
