@@ -57,12 +57,12 @@ func TestTablesAreHarmless(t *testing.T) {
 
 func TestParsePublish(t *testing.T) {
 	for s, want := range map[string]string{
-		"127.0.0.1:80":                 " 127.0.0.1:80>;",
+		"127.0.0.1:80":                 "tcp 127.0.0.1:80>80;",
 		"127.0.0.1:80:8080/udp":        "udp 127.0.0.1:80>8080;",
 		"[::1]:1-9:11-19/tcp,proxy=v2": "tcp [::1]:1-9>11-19v2;",
-		"80":                           " 0.0.0.0:80>; [::]:80>;",
+		"80":                           "tcp 0.0.0.0:80>80;tcp [::]:80>80;",
 		"80-81:90-91/both":             "tcp 0.0.0.0:80-81>90-91;tcp [::]:80-81>90-91;udp 0.0.0.0:80-81>90-91;udp [::]:80-81>90-91;",
-		"127.0.0.1:80:[fd00::64]:81":   " 127.0.0.1:80>[fd00::64]:81;",
+		"127.0.0.1:80:[fd00::64]:81":   "tcp 127.0.0.1:80>[fd00::64]:81;",
 		"here:80":                      "",
 		"::1:80":                       "",
 		"[::1]80":                      "",
@@ -70,6 +70,9 @@ func TestParsePublish(t *testing.T) {
 		"127.0.0.1:80:there":           "",
 		"127.0.0.1:99999":              "",
 		"127.0.0.1:0":                  "",
+		"127.0.0.1:0:80":               "",
+		"127.0.0.1:80/sctp":            "",
+		"127.0.0.1:53/udp,proxy=v1":    "",
 		"":                             "",
 	} {
 		all, err := parsePublish(s)
@@ -99,7 +102,7 @@ func TestAttachRequest(t *testing.T) {
 				`"name":"web","netns":{"name":"web"},"network":{"routes":["10.0.0.0/8"]},"udp":"per-flow"}`, 0},
 		{[]string{"web", "--tap", "--mtu", "9000", "--device", "t", "--persist", "--host-loopback", "--chain", "k", "--net", "fd01::/64", "--net", "10.1.0.0/24", "-p", "127.0.0.1:80"},
 			`{"chain":"k","host_loopback":true,"interface":{"mode":"tap","mtu":9000,"name":"t","persist":true},"name":"web","netns":{"name":"web"},"network":{"ipv4":"10.1.0.0/24","ipv6":"fd01::/64"},` +
-				`"publish":[{"proto":"","listen":"127.0.0.1:80","to":"","proxy_protocol":""}]}`, 0},
+				`"publish":[{"proto":"tcp","listen":"127.0.0.1:80","to":"80","proxy_protocol":""}]}`, 0},
 	} {
 		var a attachFlags
 		f := pflag.NewFlagSet("attach", pflag.ContinueOnError)

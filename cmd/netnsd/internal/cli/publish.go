@@ -6,23 +6,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/publish"
+	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
 func newPublish() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "publish NAME [ADDR:]PORT[-LAST][:PORT[-LAST]][/tcp|/udp|/both][,proxy=v1|v2]",
+		Use:   "publish NAME [ADDR:]PORT[-LAST][:[ADDR:]PORT[-LAST]][/tcp|/udp|/both][,proxy=v1|v2]",
 		Short: "Have the daemon lead ports of this host into a namespace",
 		Long: `Have the daemon lead a port of this host, or a range, into the namespace of an
 attachment, until unpublish or the attachment's end. Without ADDR everybody who
 reaches this host reaches the server. The second port is that inside, if it is
-another; /both is TCP and UDP. With proxy a server inside is told the client's address
+another, and has the address of which it is, if there are several; /both is TCP and UDP. With proxy a server inside is told the client's address
 where packets cannot carry it (PROXY protocol). The IDs, which unpublish takes, are
 written to stdout. If one port cannot be had, none is opened.` + clientStatus,
 		Example: `  netnsd publish web 127.0.0.1:8080:80
@@ -85,44 +87,26 @@ Connections that came through them go on.` + clientStatus,
 	return cmd
 }
 
-// parsePublish reads [ADDR:]PORT[-LAST][:PORT[-LAST]][/tcp|/udp|/both][,proxy=v1|v2], as
-// run has it. Several come of no ADDR, which is all of both families, and of both.
-func parsePublish(s string) (all []config.Publish, err error) {
-	rest, proxy, _ := strings.Cut(s, ",proxy=")
-	rest, proto, _ := strings.Cut(rest, "/")
-	hosts, ports, err := splitHost(rest)
+// parsePublish reads what publish.Parse reads, as the daemon knows it: several, if no
+// address of this host is named, and of both protocols.
+func parsePublish(text string) (all []config.Publish, err error) {
+	s, err := publish.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s, err)
+		return nil, err
 	}
-	outside, inside, _ := strings.Cut(ports, ":")
-	p := config.Publish{ProxyProtocol: proxy}
-	if err := errors.Join(p.Listen.Ports.UnmarshalText([]byte(outside)), p.To.UnmarshalText([]byte(inside))); err != nil {
-		return nil, fmt.Errorf("%s: %w", s, err)
+	if s.Outside.First == 0 {
+		return nil, fmt.Errorf("%q: the daemon opens ports that are named", text)
 	}
-	protos := []string{proto}
-	if proto == "both" {
-		protos = []string{"tcp", "udp"}
+	p := config.Publish{To: config.Endpoints{Addr: s.To, Ports: config.Ports{PortRange: s.Inside}}}
+	p.Listen.Ports.PortRange = s.Outside
+	if s.Proxy != gateway.NoProxy {
+		p.ProxyProtocol = s.Proxy.String()
 	}
-	for _, p.Proto = range protos {
-		for _, p.Listen.Addr = range hosts {
+	for _, protocol := range s.Protocols() {
+		p.Proto = wsa.ProtocolName(protocol)
+		for _, p.Listen.Addr = range s.Hosts() {
 			all = append(all, p)
 		}
 	}
 	return all, nil
-}
-
-// splitHost takes the address off, which is there if what begins s is one.
-func splitHost(s string) (hosts []netip.Addr, rest string, err error) {
-	host, rest, found := strings.Cut(s, ":")
-	if inner, ok := strings.CutPrefix(s, "["); ok {
-		host, rest, found = strings.Cut(inner, "]:")
-	}
-	if !found || strings.Trim(host, "0123456789-") == "" { // a port, and perhaps that inside
-		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, s, nil
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil || a.Is6() != strings.HasPrefix(s, "[") {
-		return nil, "", fmt.Errorf("%q is not an address; IPv6 stands in brackets, as [::1]:80", host)
-	}
-	return []netip.Addr{a}, rest, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,11 +51,14 @@ func Close(all []*gateway.Published) {
 
 func (s Spec) open(ctx context.Context, in Inside) (all []*gateway.Published, err error) {
 	port := s.Outside.First
-	for _, protocol := range s.protocols() {
-		for _, host := range s.hosts() {
+	if s.To.IsValid() && !slices.Contains(in.Addrs, s.To) {
+		return nil, fmt.Errorf("%s is not the program's: %w", s.To, wsa.EADDRNOTAVAIL)
+	}
+	for _, protocol := range s.Protocols() {
+		for _, host := range s.Hosts() {
 			p, err := in.Gateway.Publish(ctx, gateway.Publication{
 				NIC: in.NIC, Protocol: protocol, Ports: length(s.Outside), Proxy: s.Proxy,
-				Listen: netip.AddrPortFrom(host, port), To: netip.AddrPortFrom(in.addr(host), s.Inside.First),
+				Listen: netip.AddrPortFrom(host, port), To: netip.AddrPortFrom(in.addr(s, host), s.Inside.First),
 			})
 			if err != nil && !s.Host.IsValid() && host.Is6() && withoutIPv6(err) {
 				continue
@@ -74,7 +78,8 @@ func withoutIPv6(err error) bool {
 	return errors.Is(err, wsa.EAFNOSUPPORT) || errors.Is(err, wsa.EADDRNOTAVAIL)
 }
 
-func (s Spec) protocols() (all []int32) {
+// Protocols are wsa.IPPROTO_TCP, wsa.IPPROTO_UDP or both.
+func (s Spec) Protocols() (all []int32) {
 	if s.TCP {
 		all = append(all, wsa.IPPROTO_TCP)
 	}
@@ -84,15 +89,20 @@ func (s Spec) protocols() (all []int32) {
 	return all
 }
 
-func (s Spec) hosts() []netip.Addr {
+// Hosts are where this host listens: without one that was named, everywhere.
+func (s Spec) Hosts() []netip.Addr {
 	if s.Host.IsValid() {
 		return []netip.Addr{s.Host}
 	}
 	return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 }
 
-// addr is the program's address of the family of host, or the one it has.
-func (in Inside) addr(host netip.Addr) (a netip.Addr) {
+// addr is where s leads to, else the program's address of the family of host, or the
+// one it has.
+func (in Inside) addr(s Spec, host netip.Addr) (a netip.Addr) {
+	if s.To.IsValid() {
+		return s.To
+	}
 	for _, a = range in.Addrs {
 		if a.Is4() == host.Is4() {
 			break
@@ -106,7 +116,7 @@ func (s Spec) explained(err error) error {
 	switch {
 	case errors.Is(err, wsa.EADDRINUSE):
 		return fmt.Errorf("%w: somebody on this host has it; ss -tulpn says who, or publish another port, or 0 for any", err)
-	case errors.Is(err, wsa.EADDRNOTAVAIL) && s.Host.IsValid():
+	case errors.Is(err, wsa.EADDRNOTAVAIL) && s.Host.IsValid() && !s.To.IsValid():
 		return fmt.Errorf("%w: this host has no address %s; ip addr lists those it has", err, s.Host)
 	case errors.Is(err, wsa.EACCES) && int(s.Outside.First) < unprivileged():
 		return fmt.Errorf("%w: ports below %d need CAP_NET_BIND_SERVICE; publish a higher one, or lower sysctl net.ipv4.ip_unprivileged_port_start", err, unprivileged())

@@ -3,6 +3,7 @@
 package publish
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -17,12 +18,13 @@ type Spec struct {
 	Text     string             // as written
 	Host     netip.Addr         // not valid: all addresses of both families
 	Outside  provider.PortRange // of this host; 0 is any free port
+	To       netip.Addr         // inside; not valid: the program's
 	Inside   provider.PortRange // as many
 	TCP, UDP bool
 	Proxy    gateway.ProxyProtocol
 }
 
-const usage = "write [HOSTADDR:]HOSTPORT[-LAST][:PORT[-LAST]][/tcp|/udp|/both][,proxy=v1|v2]"
+const usage = "write [HOSTADDR:]HOSTPORT[-LAST][:[ADDR:]PORT[-LAST]][/tcp|/udp|/both][,proxy=v1|v2]"
 
 // Parse reads a Spec. The error says what is wrong and what to write.
 func Parse(text string) (Spec, error) {
@@ -80,19 +82,19 @@ func parseProxy(option string) (gateway.ProxyProtocol, error) {
 
 // ends reads what stands before protocol and options.
 func (s *Spec) ends(text string) (err error) {
-	fields, err := s.host(text)
-	if err != nil {
+	if text, err = s.host(text); err != nil {
 		return err
 	}
-	if len(fields) > 2 {
-		return fmt.Errorf("too many colons; %s", usage)
-	}
-	if s.Outside, err = parsePorts(fields[0], true); err != nil {
+	outside, inside, both := strings.Cut(text, ":")
+	if s.Outside, err = parsePorts(outside, true); err != nil {
 		return err
 	}
 	s.Inside = s.Outside
-	if len(fields) == 2 {
-		if s.Inside, err = parsePorts(fields[1], false); err != nil {
+	if both {
+		if inside, err = s.to(inside); err != nil {
+			return err
+		}
+		if s.Inside, err = parsePorts(inside, false); err != nil {
 			return err
 		}
 	}
@@ -106,37 +108,73 @@ func (s *Spec) ends(text string) (err error) {
 	return nil
 }
 
-// host takes the address off text and returns the rest, by its colons.
-func (s *Spec) host(text string) (fields []string, err error) {
+// host takes the address of this host off text.
+func (s *Spec) host(text string) (rest string, err error) {
 	if inner, ok := strings.CutPrefix(text, "["); ok {
-		addr, rest, ok := strings.Cut(inner, "]:")
-		s.Host, err = netip.ParseAddr(addr)
-		if !ok || err != nil || !s.Host.Is6() || s.Host.Zone() != "" || s.Host.Is4In6() {
-			return nil, fmt.Errorf("what stands in brackets is not an IPv6 address with a port behind it, such as [::1]:8080:80")
-		}
-		return strings.Split(rest, ":"), nil
+		s.Host, rest, err = bracketed(inner)
+		return rest, err
 	}
-	fields = strings.Split(text, ":")
-	if a, err := netip.ParseAddr(text); err == nil && a.Is4() {
-		return nil, fmt.Errorf("%s has no port; %s", a, usage)
+	a, err := netip.ParseAddr(text)
+	switch {
+	case err == nil && a.Is4():
+		return "", fmt.Errorf("%s has no port; %s", a, usage)
+	case err == nil:
+		return "", errBrackets
 	}
-	if !strings.Contains(fields[0], ".") {
-		_, err := netip.ParseAddr(text)
-		switch {
-		case len(fields) > 3 || err == nil:
-			return nil, fmt.Errorf("IPv6 addresses stand in brackets, such as [::1]:8080:80")
-		case len(fields) == 3:
-			return nil, fmt.Errorf("%q is not an address of this host; %s", fields[0], usage)
-		}
-		return fields, nil
+	first, rest, found := strings.Cut(text, ":")
+	if !strings.Contains(first, ".") {
+		return text, s.hostless(text)
 	}
-	if s.Host, err = netip.ParseAddr(fields[0]); err != nil {
-		return nil, fmt.Errorf("%q is not an address of this host; names are not looked up", fields[0])
+	if s.Host, err = netip.ParseAddr(first); err != nil {
+		return "", fmt.Errorf("%q is not an address of this host; names are not looked up", first)
 	}
-	if len(fields) == 1 {
-		return nil, fmt.Errorf("%s has no port; %s", s.Host, usage)
+	if !found {
+		return "", fmt.Errorf("%s has no port; %s", s.Host, usage)
 	}
-	return fields[1:], nil
+	return rest, nil
+}
+
+var errBrackets = errors.New("IPv6 addresses stand in brackets, such as [::1]:8080:80")
+
+// hostless checks what is to begin with a port: the address inside alone makes it
+// more than two fields.
+func (s *Spec) hostless(text string) error {
+	bare, _, _ := strings.Cut(text, "[")
+	switch fields := strings.Split(bare, ":"); {
+	case len(fields) > 3:
+		return errBrackets
+	case len(fields) == 2 && strings.Trim(fields[0], "+-0123456789") != "":
+		return fmt.Errorf("%q is not an address of this host, nor a port; names are not looked up", fields[0])
+	case len(fields) == 3 && !strings.Contains(fields[1], "."):
+		return fmt.Errorf("%q is not an address of this host; %s", fields[0], usage)
+	}
+	return nil
+}
+
+// to takes the address inside off text.
+func (s *Spec) to(text string) (rest string, err error) {
+	if inner, ok := strings.CutPrefix(text, "["); ok {
+		s.To, rest, err = bracketed(inner)
+		return rest, err
+	}
+	addr, rest, found := strings.Cut(text, ":")
+	if !found {
+		return text, nil
+	}
+	if s.To, err = netip.ParseAddr(addr); err != nil {
+		return "", fmt.Errorf("too many colons; %s", usage)
+	}
+	return rest, nil
+}
+
+// bracketed reads an IPv6 address behind its bracket, and the colon after that.
+func bracketed(text string) (a netip.Addr, rest string, err error) {
+	addr, rest, ok := strings.Cut(text, "]:")
+	a, err = netip.ParseAddr(addr)
+	if !ok || err != nil || !a.Is6() || a.Zone() != "" || a.Is4In6() {
+		return netip.Addr{}, "", fmt.Errorf("what stands in brackets is not an IPv6 address with a port behind it, such as [::1]:8080:80")
+	}
+	return a, rest, nil
 }
 
 func parsePorts(text string, any bool) (r provider.PortRange, err error) {
@@ -171,13 +209,7 @@ func length(r provider.PortRange) int { return int(r.Last) - int(r.First) + 1 }
 // String is the canonical form of s.
 func (s Spec) String() string {
 	var b strings.Builder
-	switch {
-	case s.Host.Is6():
-		fmt.Fprintf(&b, "[%s]:", s.Host)
-	case s.Host.IsValid():
-		fmt.Fprintf(&b, "%s:", s.Host)
-	}
-	fmt.Fprintf(&b, "%s:%s/", ports(s.Outside), ports(s.Inside))
+	b.WriteString(at(s.Host) + ports(s.Outside) + ":" + at(s.To) + ports(s.Inside) + "/")
 	switch {
 	case !s.UDP:
 		b.WriteString("tcp")
@@ -190,6 +222,16 @@ func (s Spec) String() string {
 		fmt.Fprintf(&b, ",proxy=%s", s.Proxy)
 	}
 	return b.String()
+}
+
+func at(a netip.Addr) string {
+	switch {
+	case a.Is6():
+		return "[" + a.String() + "]:"
+	case a.IsValid():
+		return a.String() + ":"
+	}
+	return ""
 }
 
 func ports(r provider.PortRange) string {

@@ -29,6 +29,10 @@ func TestParse(t *testing.T) {
 		"5300:53/udp,proxy=v2":        "5300:53/udp,proxy=v2",
 		"127.0.0.1:8080-8080:80-80":   "127.0.0.1:8080:80/tcp",
 		"[::]:5300:53/udp":            "[::]:5300:53/udp",
+		"8080:10.0.2.100:80":          "8080:10.0.2.100:80/tcp",
+		"80:[fd00::64]:81":            "80:[fd00::64]:81/tcp",
+		"127.0.0.1:80:[fd00::64]:81":  "127.0.0.1:80:[fd00::64]:81/tcp",
+		"[::1]:1-9:10.0.2.100:11-19":  "[::1]:1-9:10.0.2.100:11-19/tcp",
 	} {
 		s, err := Parse(text)
 		if err != nil || s.String() != want || s.Text != text {
@@ -58,11 +62,18 @@ func TestParseRefuses(t *testing.T) {
 		"1-3:80":                 "3 ports of this host and 1 inside",
 		"127.0.0.1":              "has no port",
 		"::1":                    "brackets",
+		"localhost:80":           "not an address",
 		"localhost:80:80":        "not an address",
 		"host.example:80":        "not an address",
 		"::1:8080:80":            "brackets",
 		"1:2:3:4":                "brackets",
 		"127.0.0.1:1:2:3":        "too many colons",
+		"80:10.0.2.100:":         "not a port",
+		"80:10.0.2.100":          "not a port",
+		"80:10.0.2:80":           "too many colons",
+		"80:fd00::64:81":         "brackets",
+		"80:[fd00::64]":          "in brackets",
+		"80:[10.0.2.100]:80":     "in brackets",
 		"[::1]":                  "in brackets",
 		"[::1]8080":              "in brackets",
 		"[127.0.0.1]:80":         "in brackets",
@@ -86,7 +97,7 @@ func TestParseRefuses(t *testing.T) {
 
 // What is read is written the same way, and can be opened.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"8080", "127.0.0.1:8080-8081:80-81/udp", "[::1]:0:80,proxy=v2", "1-65535/both"} {
+	for _, s := range []string{"8080", "127.0.0.1:8080-8081:80-81/udp", "[::1]:0:80,proxy=v2", "1-65535/both", "80:[::2]:81", "[::1]:80:10.0.2.100:81"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
