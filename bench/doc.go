@@ -47,6 +47,9 @@
 //	                       the program
 //	dns                    16 clients, one question under way each, no name twice, put
 //	                       to the name service that a program there is given
+//	*-in                   the same with the servers in the client's namespace, at ports
+//	                       that the contender publishes, and the clients on the host:
+//	                       up is towards the program
 //	idleN                  resident set of the contender for each of N connections on
 //	                       which nothing moves, less what it had after its first 100
 //	                       were gone; ours after a garbage collection
@@ -106,6 +109,7 @@
 // 1500, as that behaves like an ordinary link; pasta acknowledges a single upload
 // only as far as the host's socket was acknowledged and is erratic here, so beating
 // it there says little; idle memory of slirp4netns is what its allocator holds.
+// Debian's pasta of 2023 moves nothing in the downloads of the table publish.
 //
 // # Where the time goes
 //

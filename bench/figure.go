@@ -5,8 +5,10 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/netnsd/netnsd/bench/internal/contender"
+	"github.com/netnsd/netnsd/bench/internal/lab"
 	"github.com/netnsd/netnsd/bench/internal/load"
 	"github.com/netnsd/netnsd/bench/report"
 )
@@ -20,8 +22,25 @@ type figure struct {
 }
 
 // loaded is the ordinary figure: a generator carries the row's load.
-func (f *figure) loaded(ctx context.Context) (_ report.Sample, err error) {
-	g, err := f.running.Load(ctx)
+func (f *figure) loaded(ctx context.Context) (report.Sample, error) {
+	return f.carried(ctx, f.running.Load)
+}
+
+// visited has the servers inside, and the generator outside.
+func (f *figure) visited(ctx context.Context) (_ report.Sample, err error) {
+	if !f.running.Published.IsValid() {
+		return report.Sample{}, fmt.Errorf("bench: %s publishes nothing", f.Name)
+	}
+	servers, err := f.running.Serve(ctx)
+	if err != nil {
+		return report.Sample{}, err
+	}
+	defer func() { err = errors.Join(err, servers.Stop()) }()
+	return f.carried(ctx, f.running.Visit)
+}
+
+func (f *figure) carried(ctx context.Context, by func(context.Context) (*lab.Child, error)) (_ report.Sample, err error) {
+	g, err := by(ctx)
 	if err != nil {
 		return report.Sample{}, err
 	}

@@ -115,6 +115,17 @@ func udpDown(size int) row {
 	}
 }
 
+// inside has the servers in the client's namespace, at published ports, and the
+// clients on the host.
+func inside(rows ...row) []row {
+	for i, r := range rows {
+		rows[i].name, rows[i].title = r.name+"-in", r.title+", server inside"
+		rows[i].measure = func(ctx context.Context, f *figure) (report.Sample, error) { return f.visited(ctx) }
+		rows[i].extra += overhead
+	}
+	return rows
+}
+
 // missing says why nobody can carry r here; "" if somebody can.
 func (r row) missing() string {
 	if r.tool != "" {

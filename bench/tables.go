@@ -116,6 +116,11 @@ var more = []table{
 		rows: []row{udpDown(64), udpDown(1400)},
 	},
 	{
+		TableInfo: TableInfo{"publish", "published ports, towards servers inside", false},
+		subject:   "netnsd", baselines: []string{"pasta", "veth"},
+		rows: inside(up(1), up(8), down(1), down(8), pingPong(1), pingPong(16), connect(), udp(1400), udpDown(1400)),
+	},
+	{
 		TableInfo: TableInfo{"scale", "gateway, 1 to 10 000 connections active", false},
 		subject:   "netnsd", baselines: []string{"pasta", "veth"},
 		rows: scale(),

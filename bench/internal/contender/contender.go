@@ -104,6 +104,7 @@ func Veth() Contender {
 			if err := lab.Veth(r.Client, s.Host, name, mtu, vethClient, vethHost); err != nil {
 				return err
 			}
+			r.Published = vethClient.Addr()
 			return lab.DefaultRoute(r.Client, name, vethHost.Addr())
 		},
 	}
@@ -144,6 +145,10 @@ func Ours(name, title string, spec subject.Spec) Contender {
 				r.Target.Page = spec.Page
 			} else {
 				r.Target.DNS = netip.AddrPortFrom(subject.Names, 53)
+				if err := s.publish(r); err != nil {
+					return err
+				}
+				spec.Publish = r.Published
 			}
 			spec.Audit = filepath.Join(s.Lab.Dir, fmt.Sprint("audit", s.next))
 			if s.Profile != "" {

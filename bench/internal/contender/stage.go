@@ -85,6 +85,9 @@ type Running struct {
 	Client *lab.Netns
 	Beside *lab.Netns // with another gateway of the same process; nil: there is none
 	Target load.Target
+	// Published is where the host reaches servers in the client's namespace; not
+	// valid: nowhere.
+	Published netip.Addr
 
 	stage *Stage
 	own   *lab.Netns   // the client's, if it goes with the contender
@@ -98,6 +101,12 @@ func (s *Stage) client(r *Running) (err error) {
 	r.Client, err = s.Lab.Netns(fmt.Sprint("client", s.next))
 	r.own = r.Client
 	return err
+}
+
+// publish gives r an address of the host's of its own: others stand beside it.
+func (s *Stage) publish(r *Running) error {
+	r.Published = netip.AddrFrom4([4]byte{10, 10, byte(s.next >> 8), byte(s.next)})
+	return lab.AddAddr(s.Host, netip.PrefixFrom(r.Published, 32))
 }
 
 func (s *Stage) beside(r *Running) (err error) {
@@ -120,6 +129,20 @@ func (s *Stage) Start(ctx context.Context, c Contender) (*Running, error) {
 // Load starts a load generator in the client's namespace.
 func (r *Running) Load(ctx context.Context) (*lab.Child, error) {
 	return r.stage.Lab.StartChild(ctx, r.Client, PartLoad, r.Target)
+}
+
+// Serve starts servers in the client's namespace, for few connections, at any of its
+// addresses.
+func (r *Running) Serve(ctx context.Context) (*lab.Child, error) {
+	return r.stage.Lab.StartChild(ctx, r.Client, PartServe, load.Serving{Host: netip.IPv4Unspecified(), Page: r.stage.page})
+}
+
+// Visit starts a load generator in the host's namespace whose target are the servers
+// inside.
+func (r *Running) Visit(ctx context.Context) (*lab.Child, error) {
+	t := r.Target
+	t.Host, t.Page = r.Published, r.stage.page
+	return r.stage.Lab.StartChild(ctx, r.stage.Host, PartLoad, t)
 }
 
 // Flood starts a process that floods in the namespace beside.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"github.com/netnsd/netnsd/bench/internal/lab"
+	"github.com/netnsd/netnsd/bench/internal/load"
 )
 
 // mtu of every link that has no other.
@@ -22,16 +23,20 @@ var (
 	pastaNames = netip.MustParseAddrPort("10.9.1.3:53")
 )
 
-// pasta copies addresses and routes from the host's uplink. It is forbidden to
-// forward ports, which it would look for every second.
+// pasta copies addresses and routes from the host's uplink. It forwards the ports that
+// it is given, and is forbidden to look for others, every second.
 func pasta(path string) func(context.Context, *Stage, *Running) error {
 	return func(ctx context.Context, s *Stage, r *Running) error {
 		if err := s.client(r); err != nil {
 			return err
 		}
+		if err := s.publish(r); err != nil {
+			return err
+		}
+		at := func(ports [2]uint16) string { return fmt.Sprintf("%s/%d-%d", r.Published, ports[0], ports[1]) }
 		r.Target.DNS = pastaNames
 		return r.run(ctx, s, path, "--foreground", "--quiet", "--runas", "0:0", "--netns", r.Client.Path, "--config-net", "--ipv4-only",
-			"--dns-forward", pastaNames.Addr().String(), "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none")
+			"--dns-forward", pastaNames.Addr().String(), "--tcp-ports", at(load.PublishedTCP), "--udp-ports", at(load.PublishedUDP), "--tcp-ns", "none", "--udp-ns", "none")
 	}
 }
 

@@ -29,6 +29,12 @@ const (
 	many = 100
 )
 
+// PublishedTCP and PublishedUDP are the ports that lead to servers inside.
+var (
+	PublishedTCP = [2]uint16{sinkPort, oncePort}
+	PublishedUDP = [2]uint16{udpSink, udpSource}
+)
+
 const (
 	// chunk is what one write or read moves at most: what iperf3's large runs and
 	// the prototype use.

@@ -18,10 +18,13 @@ type Spec struct {
 	Netns string // of the client: where the TUN is made
 	// Beside is where another gateway of the process has its TUN; "" is none.
 	Beside string
-	MTU    int
-	Host   netip.Addr // of the servers; in mode Sockets our own
-	Page   string     // mode Sockets: what our servers count
-	Audit  string     // file of chains with an audit
+	// Publish is the host's address at which the client's ports are published; not
+	// valid: none are. In mode Gateway.
+	Publish netip.Addr
+	MTU     int
+	Host    netip.Addr // of the servers; in mode Sockets our own
+	Page    string     // mode Sockets: what our servers count
+	Audit   string     // file of chains with an audit
 	// Profile is a file for a CPU profile of the process's whole life; "" is none.
 	Profile string
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/host"
 	"github.com/netnsd/netnsd/provider/netstack"
+	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/sockets"
 	"github.com/netnsd/netnsd/sockets/gateway"
 	"github.com/netnsd/netnsd/stack"
@@ -76,7 +77,7 @@ func (p *plane) gateways(s Spec) error {
 	stop := gateway.Pace()
 	p.ends = append(p.ends, func() error { stop(); return nil })
 	err := p.gateway(s)
-	if s.Netns = s.Beside; s.Beside != "" && err == nil {
+	if s.Netns, s.Publish = s.Beside, (netip.Addr{}); s.Beside != "" && err == nil {
 		err = p.gateway(s)
 	}
 	return err
@@ -106,6 +107,23 @@ func (p *plane) gateway(s Spec) error {
 		return err
 	}
 	st.SetRoutes([]stack.Route{{Dest: netip.PrefixFrom(netip.IPv4Unspecified(), 0), NIC: nic}})
+	if s.Publish.IsValid() {
+		return publish(g, nic, s.Publish)
+	}
+	return nil
+}
+
+// publish leads the ports of the servers inside, where somebody may serve them.
+func publish(g *gateway.Gateway, nic *stack.NIC, at netip.Addr) error {
+	for protocol, ports := range map[int32][2]uint16{wsa.IPPROTO_TCP: load.PublishedTCP, wsa.IPPROTO_UDP: load.PublishedUDP} {
+		_, err := g.Publish(context.Background(), gateway.Publication{
+			NIC: nic, Protocol: protocol, Ports: int(ports[1]-ports[0]) + 1,
+			Listen: netip.AddrPortFrom(at, ports[0]), To: netip.AddrPortFrom(Client.Addr(), ports[0]),
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
