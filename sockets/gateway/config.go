@@ -58,7 +58,8 @@ type Limits struct {
 	// goroutine and a socket of the host), and those of one source address; 4096 and
 	// 1024. Beyond: the SYN is dropped, and the program's kernel sends it again.
 	Handshakes, HandshakesPerClient int
-	// Flows are all TCP connections, those on their way included; 32768. Beyond: reset.
+	// Flows are all TCP connections, those on their way out included, and those of
+	// published ports once they are inside; 32768. Beyond: reset.
 	Flows int
 
 	Datagram  int           // guest sources with a datagram socket open; 4096. Beyond: the least lately used goes

@@ -225,6 +225,51 @@ func TestPublishSilence(t *testing.T) {
 	}
 }
 
+// Clients of published ports are bounded with all other connections.
+func TestPublishFlows(t *testing.T) {
+	w := newWorld(t, gateway.Config{Limits: gateway.Limits{Flows: 1}})
+	p := w.publish(t, wsa.IPPROTO_TCP, host4+":8080", "10.1.0.2:80", gateway.NoProxy)
+	l := w.inside(t, "10.1.0.2:80")
+	var servers sync.WaitGroup
+	servers.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			servers.Go(func() { io.Copy(c, c); c.Close() })
+		}
+	})
+	defer servers.Wait()
+	defer l.Close()
+	try := func() (net.Conn, error) {
+		c, err := w.server.Dial("tcp", host4+":8080")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(30 * time.Second))
+		c.Write([]byte("x"))
+		_, err = c.Read(make([]byte, 1))
+		return c, err
+	}
+	first, err := try()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := try()
+	second.Close()
+	if !errors.Is(err, syscall.ECONNRESET) || p.Failed.Load() != 1 || w.gateway.TCPLimit.Load() != 1 {
+		t.Errorf("one too many reads %v, %d failed, %d beyond the limit", err, p.Failed.Load(), w.gateway.TCPLimit.Load())
+	}
+	pingPong(t, first)
+	first.Close()
+	await(t, "when the first has ended there is room", func() bool {
+		c, err := try()
+		c.Close()
+		return err == nil
+	})
+}
+
 func TestPublishGivesUp(t *testing.T) {
 	w := newWorld(t, gateway.Config{Limits: gateway.Limits{Answer: time.Millisecond}})
 	p := w.publish(t, wsa.IPPROTO_TCP, host4+":8080", "10.1.0.2:80", gateway.NoProxy)

@@ -42,7 +42,7 @@ type PublishedCounters struct {
 	Connected    atomic.Uint64 // connections led inside
 	Denied       atomic.Uint64 // by a layer: connections; of UDP datagrams
 	Refused      atomic.Uint64 // by the program
-	Failed       atomic.Uint64 // no answer from inside, or the client had gone
+	Failed       atomic.Uint64 // no answer from inside, the client had gone, or Limits.Flows
 	Masked       atomic.Uint64 // clients led inside under the gateway's address
 	Waited       atomic.Uint64 // times that no more were accepted: Limits.Inward, or no descriptors
 	DatagramsIn  atomic.Uint64

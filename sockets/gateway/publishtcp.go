@@ -93,6 +93,11 @@ func (p *Published) connect(port *publicPort, s *provider.Socket) (*stack.Flow, 
 		p.Denied.Add(1)
 		return nil, provider.Facts{}
 	}
+	if p.g.full() { // visitors are connections as those of the program's own
+		p.g.TCPLimit.Add(1)
+		p.Failed.Add(1)
+		return nil, provider.Facts{}
+	}
 	from, at := unmap(client.AddrPort), unmap(local.AddrPort)
 	f, err := p.dial(port, from)
 	switch {
