@@ -68,6 +68,9 @@
 // counted, limited, remembered of peers and told by ICMP is the same on both ways.
 // Fragments, IP options, a TTL other than Linux' 64, a change of DF, our own addresses,
 // our name service and chains with a layer in the path of the bytes go the ordinary way.
+// Answers to clients of a published port are gathered too, for as long as the client is
+// remembered; on a port of all addresses, where each has to say from which it comes,
+// they go one by one.
 //
 // Each reader gathers for itself and flow by flow, without a lock for each
 // datagram, so that two flows in turn still make a run each. Gathered are copies:

@@ -120,11 +120,7 @@ func (v *visitor) headed(run [][]byte) [][]byte {
 // So the layers are told that it was accepted before (law 7).
 func (v *visitor) answer(data [][]byte, quote func() stack.Quote) {
 	port := v.port
-	if v.quote.Load() == nil {
-		q := quote()
-		v.quote.CompareAndSwap(nil, &q)
-	}
-	v.used.Store(port.p.g.dgram.now())
+	v.answers(quote, port.p.g.dgram.now())
 	if len(data) == 0 {
 		data = empty
 	}
@@ -151,6 +147,15 @@ func (v *visitor) answer(data [][]byte, quote func() stack.Quote) {
 		port.p.Dropped.Add(1)
 		v.refuse(e)
 	}
+}
+
+// answers notes that the program answers v.
+func (v *visitor) answers(quote func() stack.Quote, now int64) {
+	if v.quote.Load() == nil {
+		q := quote()
+		v.quote.CompareAndSwap(nil, &q)
+	}
+	v.used.Store(now)
 }
 
 // answering is a Msg with its Control: made per call they escape.

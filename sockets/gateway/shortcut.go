@@ -17,7 +17,8 @@ const (
 )
 
 // shortcut is the way of datagrams whose flow was judged less than a second ago
-// by a chain that only decides: past table and layers, many in one call. Each
+// by a chain that only decides, and of answers to clients of published ports, who were
+// judged when they came: past table and layers, many in one call. Each
 // reader of a NIC has one; what it holds is sent before the reader waits.
 //
 // A flow's short cut is shut when its association ends or a send fails, and not
@@ -34,12 +35,14 @@ type shortcut struct {
 	n          int
 	lately     [16]*pair // by hash of the flow
 
-	out   [maxHeld]provider.Datagram // of one association
-	pairs [maxHeld]*pair             // of out
+	out      [maxHeld]provider.Datagram // of one association, or one published port
+	pairs    [maxHeld]*pair             // of out
+	visitors [maxHeld]*visitor          // of out
 }
 
 type heldDatagram struct {
-	p    *pair // nil: sent
+	p    *pair    // nil: sent, or an answer
+	v    *visitor // whom it answers; nil: sent, or none
 	data []byte
 	tos  uint8
 }
@@ -66,7 +69,12 @@ func (c *shortcut) UDP(d *stack.Datagram) (held bool) {
 		c.now, c.generation = c.g.dgram.now(), c.g.cfg.Session.Generation()
 	}
 	p := c.pair(d.Src, d.Dst)
-	if p == nil || !p.open(c.now, c.generation) || size > maxCopied || !p.a.usual(marks{d.TTL, d.TOS, d.Whole}) {
+	var v *visitor
+	if p == nil {
+		v = c.visitor(d)
+	}
+	open := v != nil || p != nil && p.open(c.now, c.generation) && p.a.usual(marks{d.TTL, d.TOS, d.Whole})
+	if !open || size > maxCopied {
 		c.Flush()
 		c.g.UDP(d)
 		return false
@@ -78,7 +86,10 @@ func (c *shortcut) UDP(d *stack.Datagram) (held bool) {
 	for _, b := range d.Data {
 		c.used += copy(c.arena[c.used:], b)
 	}
-	c.held[c.n] = heldDatagram{p, c.arena[begin:c.used:c.used], d.TOS}
+	if v != nil {
+		v.answers(d.Quote, c.now)
+	}
+	c.held[c.n] = heldDatagram{p, v, c.arena[begin:c.used:c.used], d.TOS}
 	c.n++
 	return true
 }
@@ -107,7 +118,9 @@ func (c *shortcut) Flush() {
 	held := c.held[:c.n]
 	stale := c.g.cfg.Session.Generation() != c.generation
 	for i := range held {
-		if p := held[i].p; p != nil {
+		if v := held[i].v; v != nil {
+			c.answer(v.port, held[i:])
+		} else if p := held[i].p; p != nil {
 			n := c.collect(p.a, held[i:])
 			if stale {
 				c.again(n)
