@@ -26,7 +26,8 @@
 //
 // See [ParseUpstream] for how one is written. A server gets two seconds, all of them
 // together 4.5 and two rounds: less than the program's own resolver waits. One that
-// was silent is asked after the others for a second, two, four, … 30. SERVFAIL,
+// was silent is asked after the others for a second, two, four, … 30; then one query
+// finds out, while others ask it last. SERVFAIL,
 // REFUSED and the like lead to the next server, and are the answer if all say so.
 // Every query by UDP has a socket, so a source port, and an id of its own; answers
 // that do not fit are read over (RFC 5452, 9.1); one with TC is asked for again by

@@ -113,12 +113,14 @@ func (r *Resolver) ask(ctx context.Context, s *server, k key) ([]byte, dnsmessag
 	once, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	r.Asked.Add(1)
+	began := r.cfg.Now()
+	s.asked(began)
 	msg, code, err := s.ask(once, k)
 	if err != nil {
 		r.Silent.Add(1)
 	}
 	if err == nil || ctx.Err() == nil { // who is not waited for has not been silent
-		s.heard(err == nil, r.cfg.Now())
+		s.heard(err == nil, began, r.cfg.Now())
 	}
 	return msg, code, err
 }

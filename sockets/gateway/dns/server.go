@@ -38,6 +38,7 @@ type server struct {
 
 	mu     sync.Mutex
 	silent int       // times in a row
+	noted  time.Time // when it was so the last time
 	rests  time.Time // until then
 }
 
@@ -140,14 +141,29 @@ func askUDP(ctx context.Context, addr string, q *outgoing) ([]byte, error) {
 // sixth of what an answer takes.
 var largest = sync.Pool{New: func() any { return new([1 << 16]byte) }}
 
-// heard notes whether a server has answered.
-func (s *server) heard(ok bool, now time.Time) {
+// asked notes that a server is asked. Of one that was silent one query finds out
+// whether it still is, and others ask it last meanwhile.
+func (s *server) asked(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok {
+	if s.silent > 0 && !now.Before(s.rests) {
+		s.rests = now.Add(serverTimeout)
+	}
+}
+
+// heard notes whether a server has answered to what it was asked at a time. All that
+// were in flight when it fell silent are once.
+func (s *server) heard(ok bool, asked, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case ok:
 		s.silent, s.rests = 0, time.Time{}
 		return
+	case s.silent > 0 && !s.noted.Before(asked):
+		return
 	}
+	s.noted = now
 	s.silent = min(s.silent+1, 10)
 	s.rests = now.Add(min(firstRest<<(s.silent-1), mostRest))
 }
