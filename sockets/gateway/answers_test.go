@@ -11,7 +11,8 @@ import (
 // visited is a published port with clients, and the lane of the program's answers.
 func visited(t *testing.T, b *several, layer provider.Layer, clients ...netip.AddrPort) (*lane, *Published) {
 	t.Helper()
-	l := newLane(t, b, Config{Addrs: []netip.Addr{netip.MustParseAddr("10.0.2.2")}}, layer)
+	us := []netip.Addr{netip.MustParseAddr("10.0.2.2")}
+	l := newLane(t, b, Config{Addrs: us, DNS: DNS{Addrs: us}}, layer)
 	p, err := l.g.Publish(t.Context(), Publication{
 		NIC: l.nic, Protocol: wsa.IPPROTO_UDP, Listen: netip.MustParseAddrPort("203.0.113.1:5300"), To: guest,
 	})
@@ -80,4 +81,14 @@ func TestAnswersAlone(t *testing.T) {
 	l.udp(guest, dstA, "a", "b")
 	l.same("sent at once", b.texts(), "a b")
 	l.same("batches", b.calls, "[1 1]")
+}
+
+// Who is known inside under our address is not taken for our name service, whatever
+// port it has: the program's questions would be answers to it.
+func TestVisitorIsNotTheNameService(t *testing.T) {
+	l, p := visited(t, newSeveral(), new(judge))
+	v := p.ports[0].visitor(provider.AddrFrom(netip.MustParseAddrPort("127.0.0.1:53")), netip.Addr{})
+	if v == nil || v.inside.dst.Addr() != l.g.cfg.Addrs[0] || l.g.isDNS(v.inside.dst) {
+		t.Errorf("the program knows it as %v", v.inside.dst)
+	}
 }

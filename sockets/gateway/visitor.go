@@ -149,7 +149,7 @@ func (v *visitor) name() bool {
 	try := client.Port()
 	for range aliases {
 		v.inside.dst = netip.AddrPortFrom(p.mask, try)
-		if g.visiting.add(v) {
+		if !g.isDNS(v.inside.dst) && g.visiting.add(v) {
 			return true
 		}
 		try = uint16(1<<15 + rand.IntN(1<<15))
