@@ -17,7 +17,7 @@ func Found(answer []byte) bool {
 
 // Addresses are what an answer gives for name, in the order in which they stand: A
 // and AAAA, and the hints of SVCB and HTTPS (RFC 9460, 7.3), of the name itself and
-// of the names that its CNAMEs lead to.
+// of the names that its CNAMEs lead to, if these stand before.
 func Addresses(answer []byte, name string) iter.Seq2[netip.Addr, time.Duration] {
 	return func(yield func(netip.Addr, time.Duration) bool) {
 		var p dnsmessage.Parser
@@ -30,7 +30,7 @@ func Addresses(answer []byte, name string) iter.Seq2[netip.Addr, time.Duration] 
 			if err != nil {
 				return
 			}
-			if !owners[canonical(h.Name)] || !leads(h.Type) {
+			if h.Class != dnsmessage.ClassINET || !leads(h.Type) || !owners[canonical(h.Name)] {
 				if p.SkipAnswer() != nil {
 					return
 				}
@@ -43,6 +43,9 @@ func Addresses(answer []byte, name string) iter.Seq2[netip.Addr, time.Duration] 
 			if c, ok := r.Body.(*dnsmessage.CNAMEResource); ok {
 				owners[canonical(c.CNAME)] = true
 				continue
+			}
+			if h.TTL >= 1<<31 { // RFC 2181, 8
+				h.TTL = 0
 			}
 			for _, ip := range addressesOf(r.Body) {
 				if !yield(ip, time.Duration(h.TTL)*time.Second) {

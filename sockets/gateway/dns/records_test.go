@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -64,5 +65,38 @@ func TestNoIPv6(t *testing.T) {
 		if got := address(resolve(t, r, ask(c.name, dnsmessage.TypeAAAA), true)); got != c.want {
 			t.Errorf("%s, no IPv6 %v: %s, want %s", c.name, c.none, got, c.want)
 		}
+	}
+}
+
+// What an answer gives for a name is what the Internet class says of it, or of what its
+// CNAMEs lead to, in their order; a TTL with the top bit is none (RFC 2181, 8).
+func TestAddresses(t *testing.T) {
+	h := func(name string, class dnsmessage.Class, ttl uint32) dnsmessage.ResourceHeader {
+		return dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(name), Class: class, TTL: ttl}
+	}
+	a := func(last byte) *dnsmessage.AResource { return &dnsmessage.AResource{A: [4]byte{192, 0, 2, last}} }
+	m := dnsmessage.Message{
+		Header:    dnsmessage.Header{Response: true},
+		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("a.test."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}},
+		Answers: []dnsmessage.Resource{
+			{Header: h("b.test.", dnsmessage.ClassINET, 60), Body: a(1)}, // before what leads to it
+			{Header: h("A.test.", dnsmessage.ClassINET, 60), Body: &dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName("B.test.")}},
+			{Header: h("b.test.", dnsmessage.ClassINET, 1<<31), Body: a(2)},
+			{Header: h("a.test.", dnsmessage.ClassCHAOS, 60), Body: a(3)},
+			{Header: h("other.test.", dnsmessage.ClassINET, 60), Body: a(4)},
+			{Header: h("b.test.", dnsmessage.ClassINET, 60), Body: a(5)},
+		},
+		Additionals: []dnsmessage.Resource{{Header: h("a.test.", dnsmessage.ClassINET, 60), Body: a(6)}},
+	}
+	b, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for ip, ttl := range Addresses(b, "a.test") {
+		got += fmt.Sprintf("%v %v;", ip, ttl)
+	}
+	if want := "192.0.2.2 0s;192.0.2.5 1m0s;"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
