@@ -109,7 +109,7 @@
 // 1500, as that behaves like an ordinary link; pasta acknowledges a single upload
 // only as far as the host's socket was acknowledged and is erratic here, so beating
 // it there says little; idle memory of slirp4netns is what its allocator holds.
-// Debian's pasta of 2023 moves nothing in the downloads of the table publish.
+// In the downloads of the table publish pasta moves nothing here; why, we do not know.
 //
 // # Where the time goes
 //
