@@ -16,8 +16,9 @@
 //
 // From the first byte of what looks like a ClientHello to its last: reassembled
 // over records and segments of any size, 64 KiB and 5 s at most, or as Config
-// says. What is longer, slower or cannot be parsed is refused with EACCES; if
-// Config.Shadow is set it is judged as a hello without a name, and goes on. A
+// says. What is longer, slower or cannot be parsed is refused with EACCES, and so is
+// TLS that begins with another record than the ClientHello's; if Config.Shadow is set
+// it is judged as a hello without a name, and goes on. A
 // stream that begins with anything else, or that the server begins, is not TLS
 // and none of this layer's business, nor is one that turns to TLS later
 // (STARTTLS). Nothing limits how long a program may take to its first byte.

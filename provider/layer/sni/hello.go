@@ -20,8 +20,12 @@ var ErrNotTLS = errors.New("sni: not a ClientHello")
 
 // Numbers of RFC 8446 (4, 5.1), RFC 6066 (3), RFC 7301 (3.1), RFC 9849 (10.1).
 const (
+	recordCCS       = 20 // the first type of a record, as
+	recordHeartbeat = 24 // the last (RFC 6520)
+	recordAlert     = 21
 	recordHandshake = 22
 	recordHeader    = 5
+	tooNew          = 16 // what crypto/tls does not take for a version: majors below it are TLS to some server
 	maxRecord       = 1 << 14
 	clientHello     = 1
 
@@ -40,8 +44,9 @@ func Parse(b []byte) (h Hello, more int, err error) {
 	case b[0]&0x80 != 0:
 		more, err = old(b)
 		return h, more, err
-	case b[0] != recordHandshake || len(b) > 1 && b[1] != 3:
-		return h, 0, ErrNotTLS
+	}
+	if more, err = record(b); more > 0 || err != nil {
+		return h, more, err
 	}
 	message, more, err := handshake(b)
 	if more > 0 || err != nil {
@@ -61,6 +66,52 @@ func old(b []byte) (more int, err error) {
 	}
 	return max(0, major+1-len(b)), nil
 }
+
+// record tells whether a server would take b for the beginning of TLS. A record in front
+// of the ClientHello (servers pass over alerts that only warn), or a version that is
+// none (RFC 8446, 5.1: to be ignored), must not pass for something else.
+func record(b []byte) (more int, err error) {
+	switch {
+	case b[0] < recordCCS, b[0] > recordHeartbeat, len(b) > 1 && b[1] >= tooNew:
+		return 0, ErrNotTLS
+	case len(b) == 1:
+		return 1, nil
+	case b[1] == 3 && b[0] == recordHandshake:
+		return 0, nil
+	case b[1] != 3:
+		if more, err = odd(b); more > 0 || err != nil {
+			return more, err
+		}
+	}
+	if b[0] != recordHandshake {
+		return 0, fmt.Errorf("sni: TLS that begins with a record of type %d, not with a ClientHello", b[0])
+	}
+	return 0, nil
+}
+
+// odd is record for a version other than 3: more has to fit, as only some servers take
+// it for TLS, and other protocols begin so.
+func odd(b []byte) (more int, err error) {
+	want, size := recordHeader+1, 0
+	if b[0] == recordAlert {
+		want = recordHeader
+	}
+	if len(b) >= recordHeader {
+		size = int(b[3])<<8 | int(b[4])
+	}
+	switch {
+	case b[0] != recordAlert && b[0] != recordHandshake:
+		return 0, ErrNotTLS
+	case len(b) < want:
+		return want - len(b), nil
+	case b[0] == recordAlert && size != 2, size == 0, size > maxRecord, b[0] == recordHandshake && b[recordHeader] != clientHello:
+		return 0, ErrNotTLS
+	}
+	return 0, nil
+}
+
+// tooShort is true of a stream that is b and no more, and that odd has no opinion on.
+func tooShort(b []byte) bool { return len(b) > 1 && len(b) <= recordHeader && b[1] != 3 }
 
 // handshake takes the first handshake message out of its records.
 func handshake(b []byte) (message []byte, more int, err error) {
@@ -95,7 +146,7 @@ func handshake(b []byte) (message []byte, more int, err error) {
 // not known yet.
 func recordLength(s []byte) (int, error) {
 	switch {
-	case len(s) > 0 && s[0] != recordHandshake, len(s) > 1 && s[1] != 3:
+	case len(s) > 0 && s[0] != recordHandshake, len(s) > 1 && s[1] >= tooNew:
 		return 0, errors.New("sni: the ClientHello is interrupted by something else")
 	case len(s) < recordHeader:
 		return 0, nil

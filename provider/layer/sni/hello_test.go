@@ -93,9 +93,39 @@ func TestParsePrefixes(t *testing.T) {
 }
 
 func TestParseOthers(t *testing.T) {
-	for _, s := range []string{"GET / HTTP/1.1", "SSH-2.0-", "\x00", "\x16\x02", "\x80\x01\x04", "\x15\x03\x01"} {
-		if _, _, err := sni.Parse([]byte(s)); !errors.Is(err, sni.ErrNotTLS) {
-			t.Errorf("%q: %v", s, err)
+	for _, s := range []string{"GET / HTTP/1.1", "SSH-2.0-", "\x00", "\x16\x10", "\x80\x01\x04", "\x13\x03\x01", "\x19\x03\x01",
+		"\x14\x02", "\x15\x02\x00\x00\x03", "\x16\x02\x00\x00\x03\x02", "\x16\x01\x00\x00\x00\x01", "\x16\x01\x00\x90\x00\x01"} {
+		if _, more, err := sni.Parse([]byte(s)); !errors.Is(err, sni.ErrNotTLS) || more != 0 {
+			t.Errorf("%q: %d more, %v", s, more, err)
+		}
+	}
+}
+
+// What servers pass over before a ClientHello (crypto/tls and OpenSSL: alerts that only
+// warn) does not make a stream one that is not TLS, and nor does a version that they do
+// not look at (crypto/tls: below 16.0).
+func TestParseDisguised(t *testing.T) {
+	plain := named(t, "example.com")
+	for _, before := range []string{"\x14\x03\x03\x00\x01\x01", "\x15\x03\x01\x00\x02\x01\x5a", "\x15\x00\x00\x00\x02\x01\x5a", "\x15\x0f\xff\x00\x02\x01\x5a", "\x17\x03\x03\x00\x00", "\x18\x03\x03\x00\x00"} {
+		for n := range len(before) + len(plain) {
+			h, more, err := sni.Parse(append([]byte(before), plain...)[:n])
+			if err == nil && more == 0 || errors.Is(err, sni.ErrNotTLS) || h.Name != "" || n > 6 && err == nil {
+				t.Fatalf("%d bytes after %q: %+v, %d more, %v", n, before, h, more, err)
+			}
+		}
+	}
+	for _, major := range []byte{0, 1, 2, 4, 15} {
+		for _, b := range [][]byte{plain, cut(plain, 3)} {
+			b = bytes.Clone(b)
+			b[1] = major
+			for n := range b {
+				if _, more, err := sni.Parse(b[:n]); err != nil || more <= 0 || more > len(b)-n {
+					t.Fatalf("version %d, %d of %d bytes: %d more, %v", major, n, len(b), more, err)
+				}
+			}
+			if h, more, err := sni.Parse(b); err != nil || more != 0 || h.Name != "example.com" {
+				t.Errorf("version %d: %+v, %d more, %v", major, h, more, err)
+			}
 		}
 	}
 }

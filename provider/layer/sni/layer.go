@@ -102,8 +102,8 @@ func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
 		}
 		held = held[:len(held)+n]
 		switch {
-		case err == io.EOF && len(held) == 0:
-			return nil, hello, ErrNotTLS
+		case err == io.EOF && (len(held) == 0 || tooShort(held)):
+			return held, hello, ErrNotTLS
 		case err == io.EOF:
 			return held, hello, refusal{fmt.Errorf("sni: the stream ends after %d bytes of a ClientHello", len(held))}
 		case errors.Is(err, os.ErrDeadlineExceeded):

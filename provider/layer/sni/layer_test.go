@@ -1,6 +1,7 @@
 package sni_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -131,6 +132,32 @@ func TestLayer(t *testing.T) {
 			t.Errorf("%q: the server has seen a hello: %v", c.name, got)
 		}
 		conn.Close()
+	}
+}
+
+// What crypto/tls takes for TLS, though it does not look like it, is judged too.
+func TestDisguised(t *testing.T) {
+	addr, hellos := server(t)
+	s := session(t, sni.Config{}, "good.example")
+	evil := named(t, "evil.example")
+	old := append([]byte{22, 0, 9}, evil[3:]...)
+	for _, hello := range [][]byte{evil, old, append([]byte{21, 3, 1, 0, 2, 1, 90}, evil...), append([]byte{21, 0, 0, 0, 2, 1, 90}, old...)} {
+		for judged, dial := range map[bool]func(ctx context.Context, network, addr string) (net.Conn, error){false: new(net.Dialer).DialContext, true: s.DialContext} {
+			before := hellos.Load()
+			conn, err := dial(t.Context(), "tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			if _, err = conn.Write(hello); err == nil {
+				_, err = conn.Read(make([]byte, 1))
+			}
+			got := hellos.Load() > before
+			if got == judged || got != (err == nil) || judged && !errors.Is(err, syscall.EACCES) {
+				t.Errorf("%x, judged: %v, the server has seen a hello: %v; %v", hello[:8], judged, got, err)
+			}
+			conn.Close()
+		}
 	}
 }
 
