@@ -23,6 +23,11 @@
 // and none of this layer's business, nor is one that turns to TLS later
 // (STARTTLS). Nothing limits how long a program may take to its first byte.
 //
+// A server that cannot go on from a ClientHello has the program send a second one
+// (HelloRetryRequest). So the layer stays until the first record is known that follows
+// the hello, and refuses a second one that says something else than the first: servers
+// go by it.
+//
 // What comes from the network is not held, nor are connections that were accepted.
 //
 // # What becomes known

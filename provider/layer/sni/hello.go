@@ -24,6 +24,7 @@ const (
 	recordHeartbeat = 24 // the last (RFC 6520)
 	recordAlert     = 21
 	recordHandshake = 22
+	recordData      = 23
 	recordHeader    = 5
 	tooNew          = 16 // what crypto/tls does not take for a version: majors below it are TLS to some server
 	maxRecord       = 1 << 14
@@ -31,6 +32,7 @@ const (
 
 	extServerName = 0
 	extALPN       = 16
+	extEarlyData  = 42
 	extECH        = 0xfe0d
 )
 
@@ -38,24 +40,37 @@ const (
 // known. While it is not complete, more is how many bytes are missing at least. An
 // error other than ErrNotTLS says what is wrong with it.
 func Parse(b []byte) (h Hello, more int, err error) {
+	o, more, err := parse(b)
+	return o.Hello, more, err
+}
+
+// opening is a Hello and what it means for what follows.
+type opening struct {
+	Hello
+	size  int  // bytes it takes with the headers of its records; 0: no other can follow
+	early bool // data may follow that a server skips
+}
+
+func parse(b []byte) (o opening, more int, err error) {
 	switch {
 	case len(b) == 0:
-		return h, 1, nil
+		return o, 1, nil
 	case b[0]&0x80 != 0:
 		more, err = old(b)
-		return h, more, err
+		return o, more, err
 	}
 	if more, err = record(b); more > 0 || err != nil {
-		return h, more, err
+		return o, more, err
 	}
-	message, more, err := handshake(b)
+	message, size, more, err := handshake(b)
 	if more > 0 || err != nil {
-		return h, more, err
+		return o, more, err
 	}
-	if h, err = body(message); err != nil {
-		return Hello{}, 0, err // what is refused is not to be used
+	if o, err = body(message); err != nil {
+		return opening{}, 0, err // what is refused is not to be used
 	}
-	return h, 0, nil
+	o.size = size
+	return o, 0, nil
 }
 
 // old tells SSL 2.0's form (RFC 5246, E.2), which has no place for a name.
@@ -68,8 +83,8 @@ func old(b []byte) (more int, err error) {
 }
 
 // record tells whether a server would take b for the beginning of TLS. A record in front
-// of the ClientHello (servers pass over alerts that only warn), or a version that is
-// none (RFC 8446, 5.1: to be ignored), must not pass for something else.
+// of the ClientHello (crypto/tls passes over alerts that only warn), or a version that
+// is none (RFC 8446, 5.1: to be ignored), must not pass for something else.
 func record(b []byte) (more int, err error) {
 	switch {
 	case b[0] < recordCCS, b[0] > recordHeartbeat, len(b) > 1 && b[1] >= tooNew:
@@ -113,30 +128,35 @@ func odd(b []byte) (more int, err error) {
 // tooShort is true of a stream that is b and no more, and that odd has no opinion on.
 func tooShort(b []byte) bool { return len(b) > 1 && len(b) <= recordHeader && b[1] != 3 }
 
-// handshake takes the first handshake message out of its records.
-func handshake(b []byte) (message []byte, more int, err error) {
+// handshake takes the first handshake message out of its records, of which there are
+// size bytes. It is all of them: a server may take what follows it in the last for a
+// second one.
+func handshake(b []byte) (message []byte, size, more int, err error) {
 	const header = 4
 	for rest := b; ; {
 		n, err := recordLength(rest)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, 0, err
 		}
 		whole := len(rest) >= recordHeader+n && n > 0
 		if len(rest) > recordHeader {
 			message = append(message, rest[recordHeader:min(recordHeader+n, len(rest))]...)
 		}
 		if len(message) > 0 && message[0] != clientHello {
-			return nil, 0, errors.New("sni: the first message of the handshake is not a ClientHello")
+			return nil, 0, 0, errors.New("sni: the first message of the handshake is not a ClientHello")
 		}
 		more = 1
 		if len(message) >= header {
 			length := int(message[1])<<16 + int(message[2])<<8 + int(message[3])
-			if more = header + length - len(message); more <= 0 {
-				return message[header : header+length], 0, nil
+			if more = header + length - len(message); more < 0 || more == 0 && !whole {
+				return nil, 0, 0, errors.New("sni: the ClientHello does not end with its record")
+			}
+			if more == 0 {
+				return message[header:], len(b) - len(rest) + recordHeader + n, 0, nil
 			}
 		}
 		if !whole {
-			return nil, more, nil
+			return nil, 0, more, nil
 		}
 		rest = rest[recordHeader+n:]
 	}
@@ -160,7 +180,7 @@ func recordLength(s []byte) (int, error) {
 
 var errMalformed = errors.New("sni: the ClientHello is malformed")
 
-func body(message []byte) (h Hello, err error) {
+func body(message []byte) (h opening, err error) {
 	s := cryptobyte.String(message)
 	var session, ciphers, compression, extensions cryptobyte.String
 	if !s.Skip(2+32) || !s.ReadUint8LengthPrefixed(&session) || !s.ReadUint16LengthPrefixed(&ciphers) || !s.ReadUint8LengthPrefixed(&compression) {
@@ -187,7 +207,7 @@ func body(message []byte) (h Hello, err error) {
 	return h, nil
 }
 
-func (h *Hello) extension(typ uint16, data cryptobyte.String) error {
+func (h *opening) extension(typ uint16, data cryptobyte.String) error {
 	switch typ {
 	case extServerName:
 		return h.serverName(data)
@@ -195,6 +215,8 @@ func (h *Hello) extension(typ uint16, data cryptobyte.String) error {
 		return h.protocols(data)
 	case extECH:
 		h.ECH = true
+	case extEarlyData:
+		h.early = true
 	}
 	return nil
 }

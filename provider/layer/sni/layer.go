@@ -56,7 +56,7 @@ func (l layer) converse(_ context.Context, x *kit.Exchange) error {
 	if err := x.Net.Handover(); err != nil {
 		return err
 	}
-	held, hello, err := l.hold(x.App)
+	held, first, err := l.hold(x.App, nil)
 	switch {
 	case errors.Is(err, ErrNotTLS):
 		err = nil
@@ -64,7 +64,9 @@ func (l layer) converse(_ context.Context, x *kit.Exchange) error {
 			err = judge(x, provider.Learned{Plain: true})
 		}
 	case err == nil:
-		err = judge(x, learned(hello))
+		if err = judge(x, learned(first.Hello)); err == nil {
+			held, err = l.follow(x, held, first)
+		}
 	}
 	var r refusal
 	if l.cfg.Shadow && errors.As(err, &r) {
@@ -87,13 +89,39 @@ func (l layer) converse(_ context.Context, x *kit.Exchange) error {
 // A refusal is a ClientHello that is not judged: nobody knows what it asks for.
 type refusal struct{ error }
 
-// hold reads until it knows, or refuses; held is what it has read. An end of the stream before its first byte is none
-// of a ClientHello.
-func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
-	held = make([]byte, 0, min(4<<10, l.cfg.Limit)) // post-quantum key shares make 1.8 KiB the usual
-	for more := 1; more > 0; {
-		if len(held) == l.cfg.Limit {
-			return held, hello, refusal{fmt.Errorf("sni: the ClientHello is longer than %d bytes", l.cfg.Limit)}
+// hold reads until it knows, or refuses; held is what is read already, and then all that
+// is. An end of the stream before its first byte is none of a ClientHello.
+func (l layer) hold(app kit.Conn, held []byte) (all []byte, o opening, err error) {
+	for {
+		o, more, err := parse(held)
+		switch {
+		case errors.Is(err, ErrNotTLS):
+			return held, o, err
+		case err != nil:
+			return held, o, refusal{err}
+		case more == 0:
+			return held, o, nil
+		}
+		held, err = l.fill(app, held, len(held)+more)
+		switch {
+		case err == io.EOF && (len(held) == 0 || tooShort(held)):
+			return held, o, ErrNotTLS
+		case err == io.EOF:
+			return held, o, refusal{fmt.Errorf("sni: the stream ends after %d bytes of a ClientHello", len(held))}
+		case err != nil:
+			return held, o, err
+		}
+	}
+}
+
+// fill reads until held has want bytes.
+func (l layer) fill(app kit.Conn, held []byte, want int) ([]byte, error) {
+	if held == nil {
+		held = make([]byte, 0, min(4<<10, l.cfg.Limit)) // post-quantum key shares make 1.8 KiB the usual
+	}
+	for len(held) < want {
+		if len(held) >= l.cfg.Limit {
+			return held, refusal{fmt.Errorf("sni: the ClientHello is longer than %d bytes", l.cfg.Limit)}
 		}
 		held = slices.Grow(held, 1)
 		n, err := app.Read(held[len(held):min(cap(held), l.cfg.Limit)])
@@ -101,26 +129,14 @@ func (l layer) hold(app kit.Conn) (held []byte, hello Hello, err error) {
 			app.SetReadDeadline(time.Now().Add(l.cfg.Patience))
 		}
 		held = held[:len(held)+n]
-		switch {
-		case err == io.EOF && (len(held) == 0 || tooShort(held)):
-			return held, hello, ErrNotTLS
-		case err == io.EOF:
-			return held, hello, refusal{fmt.Errorf("sni: the stream ends after %d bytes of a ClientHello", len(held))}
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return held, hello, refusal{fmt.Errorf("sni: %d bytes of a ClientHello in %v, and not more", len(held), l.cfg.Patience)}
-		case err != nil:
-			return nil, hello, err
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return held, refusal{fmt.Errorf("sni: %d bytes of a ClientHello in %v, and not more", len(held), l.cfg.Patience)}
 		}
-		if more -= n; more > 0 {
-			continue
-		}
-		if hello, more, err = Parse(held); errors.Is(err, ErrNotTLS) {
-			return held, hello, err
-		} else if err != nil {
-			return held, hello, refusal{err}
+		if err != nil {
+			return held, err
 		}
 	}
-	return held, hello, nil
+	return held, nil
 }
 
 func learned(h Hello) provider.Learned {

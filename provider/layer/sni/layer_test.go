@@ -81,10 +81,14 @@ func under(t *testing.T, c sni.Config, rules *policy.Policy) *sockets.Session {
 	return s
 }
 
-func server(t *testing.T) (addr string, hellos *atomic.Int32) {
+func server(t *testing.T) (addr string, hellos *atomic.Int32) { return serverOf(t, new(tls.Config)) }
+
+// serverOf is server with a configuration.
+func serverOf(t *testing.T, c *tls.Config) (addr string, hellos *atomic.Int32) {
 	s := httptest.NewUnstartedServer(nil)
 	hellos = new(atomic.Int32)
-	s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { hellos.Add(1); return nil, nil }}
+	s.TLS = c
+	s.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { hellos.Add(1); return nil, nil }
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String(), hellos
