@@ -187,7 +187,7 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 		}
 		return err
 	}
-	s := Storey{ID: entry.Info.CatalogEntryID, Name: entry.Name, Replaces: replaced(&table), Decides: decides, Observes: r.observe != nil}
+	s := Storey{ID: entry.Info.CatalogEntryID, Name: entry.Name, Replaces: replaced(&table), Decides: decides, Observes: r.observe != nil, Reads: r.readsHellos}
 	c.storeys = append([]Storey{s}, c.storeys...)
 	if s.inPath() {
 		c.inPath |= 1 << index

@@ -52,6 +52,7 @@ type Storey struct {
 	Replaces []string // names of ProcTable's fields; all of them for the base
 	Decides  bool
 	Observes bool // it is told of datagrams ([StartupRequest.ObserveSends])
+	Reads    bool // it asks about the beginning of streams ([StartupRequest.ReadsHellos])
 }
 
 // inPath is Data, or being asked whether there are any.
@@ -67,6 +68,11 @@ func (s Storey) Data() bool {
 		}
 	}
 	return false
+}
+
+// ReadsHellos reports whether a layer of the chain asks about the beginning of streams.
+func (c *Chain) ReadsHellos() bool {
+	return slices.ContainsFunc(c.storeys, func(s Storey) bool { return s.Reads })
 }
 
 // Storeys are the chain's providers, the one nearest the application first, the

@@ -68,12 +68,17 @@ type StartupRequest struct {
 	started     bool
 	usesSlots   bool
 	changesDest bool
+	readsHellos bool
 	observe     func(*Socket, Addr, wsa.Errno) // of ObserveSends
 }
 
 // ChangesDestination states that the layer's WSPConnect may go elsewhere than
 // asked: it must then answer WSPGetPeerName with the peer asked for (law 11).
 func (r *StartupRequest) ChangesDestination() { r.changesDest = true }
+
+// ReadsHellos states that the layer has OpSNI asked of each connection that the
+// application makes, before a byte of it leaves.
+func (r *StartupRequest) ReadsHellos() { r.readsHellos = true }
 
 // ObserveSends has f told of each datagram that a socket of the chain has sent to
 // an address of its own choice (WSPSendTo): where to, and what came of it. On a

@@ -109,6 +109,11 @@ type Learned struct {
 
 type learned struct{ p atomic.Pointer[Learned] }
 
+// OnLearn has f called after each Learn, by who learns, and before that one goes on: for
+// who has to look at late facts that the chain of s does not judge as they are now. It is
+// set before s is connected.
+func (s *Socket) OnLearn(f func()) { s.told = f }
+
 // Learn replaces the late facts of s by what f makes of them.
 func (s *Socket) Learn(f func(Learned) Learned) {
 	for {
@@ -119,8 +124,11 @@ func (s *Socket) Learn(f func(Learned) Learned) {
 		}
 		v = f(v)
 		if s.learned.p.CompareAndSwap(old, &v) {
-			return
+			break
 		}
+	}
+	if s.told != nil {
+		s.told()
 	}
 }
 

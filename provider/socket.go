@@ -26,6 +26,7 @@ type Socket struct {
 	chain   *Chain
 	slots   []any
 	learned learned
+	told    func() // of OnLearn
 	verdict atomic.Pointer[Verdict]
 	failure atomic.Pointer[Failure]
 	aside   atomic.Uint32 // by index of place: who has stepped aside

@@ -126,7 +126,10 @@
 // # When rules change
 //
 // What begins after a change of the catalog takes the new chains. What lives stays
-// on those that made it; [Gateway.Rejudge] ends what the new ones deny.
+// on those that made it; [Gateway.Rejudge] ends what the new ones deny. What a stream
+// begins with is judged by those of the time at which it is known; one that was made by
+// a chain without a layer that reads ClientHellos, under rules that need one, counts as
+// one without a server name.
 //
 // # Whose a flow is
 //

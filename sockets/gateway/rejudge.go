@@ -34,15 +34,30 @@ func (g *Gateway) Rejudge() (reset int) {
 	return reset + g.dgram.rejudge()
 }
 
-// rejudge fails the socket of p if the catalog denies it now.
+// rejudge fails the socket of p if the catalog denies it now. What p has begun with is
+// judged as soon as it is known, see rejudgeLater, and if it never will be, since nobody
+// reads it, as a ClientHello without a name.
 func (g *Gateway) rejudge(p *splice) (denied bool) {
 	f := p.began
 	f.Late = p.s.Learned()
-	v := g.verdict(p.s, p.s.Origin, f, p.op)
-	if !v.Denied() && f.Late.Hello {
-		v = g.verdict(p.s, p.s.Origin, f, provider.OpSNI)
+	v, c := g.verdict(p.s, p.s.Origin, f, p.op)
+	if unread := p.op == provider.OpConnect && c != nil && c.ReadsHellos() && !p.s.Chain().ReadsHellos(); unread {
+		f.Late.Hello = true
+	}
+	if !v.Denied() && (f.Late.Hello || f.Late.Plain) {
+		v, _ = g.verdict(p.s, p.s.Origin, f, provider.OpSNI)
 	}
 	return fail(p.s, v)
+}
+
+// rejudgeLater has p judged by the catalog as it is when it is known what p begins with,
+// if it is not that of generation any more: its own chain asks the rules of that one.
+func (g *Gateway) rejudgeLater(p *splice, generation uint64) {
+	p.s.OnLearn(func() {
+		if g.cfg.Session.Generation() != generation {
+			g.rejudge(p)
+		}
+	})
 }
 
 // fail fails s if v is a denial.
@@ -53,16 +68,15 @@ func fail(s *provider.Socket, v provider.Verdict) bool {
 	return v.Denied()
 }
 
-// verdict is what the chain says that a socket like s, of o, would take now.
-func (g *Gateway) verdict(s *provider.Socket, o *provider.Origin, f provider.Facts, op provider.Op) provider.Verdict {
+// verdict is what the chain c says that a socket like s, of o, would take now.
+func (g *Gateway) verdict(s *provider.Socket, o *provider.Origin, f provider.Facts, op provider.Op) (v provider.Verdict, c *provider.Chain) {
 	entry, _, err := g.cfg.Session.Resolve(&provider.SocketRequest{AF: s.Family, Type: s.Type, Protocol: s.Protocol, Origin: o})
 	if err == nil {
-		var c *provider.Chain
 		if c, err = g.cfg.Session.Chain(entry.Info.CatalogEntryID); err == nil {
-			return c.Decide(f, op)
+			return c.Decide(f, op), c
 		}
 	}
-	return provider.Verdict{Action: provider.Deny, Errno: codeOf(err), Layer: "catalog", Rule: err.Error()} // nobody to ask
+	return provider.Verdict{Action: provider.Deny, Errno: codeOf(err), Layer: "catalog", Rule: err.Error()}, nil // nobody to ask
 }
 
 // rejudge has those forgotten who may not be spoken to any more. Sends hold
@@ -88,7 +102,7 @@ func (a *association) rejudge() (reset int) {
 		o.Destination = provider.AddrFrom(to)
 		f := provider.FactsOf(a.s, o.Destination)
 		f.Origin = &o
-		if a.g.verdict(a.s, &o, f, provider.OpSendTo).Denied() {
+		if v, _ := a.g.verdict(a.s, &o, f, provider.OpSendTo); v.Denied() {
 			a.peers.unspoken(to)
 			reset++
 		}
@@ -102,7 +116,7 @@ func (p *Published) rejudge() (reset int) {
 	for _, port := range p.ports {
 		f := provider.FactsOf(port.s, provider.Addr{})
 		f.Local = port.at
-		if fail(port.s, p.g.verdict(port.s, port.s.Origin, f, provider.OpListen)) {
+		if v, _ := p.g.verdict(port.s, port.s.Origin, f, provider.OpListen); fail(port.s, v) {
 			reset++
 		}
 	}
@@ -116,7 +130,7 @@ func (p *Published) rejudge() (reset int) {
 	for _, v := range now {
 		f := provider.FactsOf(v.port.s, v.client)
 		f.Local = v.port.asked(v.local)
-		if v.denied || !p.g.verdict(v.port.s, v.port.s.Origin, f, provider.OpAccept).Denied() {
+		if now, _ := p.g.verdict(v.port.s, v.port.s.Origin, f, provider.OpAccept); v.denied || !now.Denied() {
 			continue
 		}
 		vs.mu.Lock()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -54,7 +55,14 @@ func TestRejudgeStream(t *testing.T) {
 		{"nothing has changed", func() {}, 0},
 		{"only by name, which it had", func() { l.named.Store(true) }, 0},
 		{"by server name, which is not known", func() { l.sni.Store(true) }, 0},
-		{"by server name", func() { s.Learn(func(provider.Learned) provider.Learned { return provider.Learned{Hello: true} }) }, 1},
+		{"not TLS, and not by server name", func() {
+			l.sni.Store(false)
+			s.Learn(func(provider.Learned) provider.Learned { return provider.Learned{Plain: true} })
+		}, 0},
+		{"by server name", func() {
+			l.sni.Store(true)
+			s.Learn(func(provider.Learned) provider.Learned { return provider.Learned{Hello: true} })
+		}, 1},
 	} {
 		c.set()
 		if got := g.Rejudge(); got != c.want {
@@ -69,6 +77,96 @@ func TestRejudgeStream(t *testing.T) {
 	if g.Rejudge() != 1 {
 		t.Error("by port: it is not denied")
 	}
+}
+
+// What a connection begins with is judged by the rules as they are then, be it TLS or
+// not: it may have been made under others.
+func TestBeginsAfterChange(t *testing.T) {
+	for _, learned := range []provider.Learned{{Hello: true}, {Plain: true}} {
+		for _, when := range []string{"known when the rules change", "known after that", "no change"} {
+			l := new(closing)
+			g, cat := over(t, new(providertest.Base), Config{}, l)
+			p, generation := began(t, g), g.cfg.Session.Generation()
+			g.admit(p, generation)
+			g.rejudgeLater(p, generation)
+			learn := func() { p.s.Learn(func(provider.Learned) provider.Learned { return learned }) }
+			if when == "known when the rules change" {
+				learn()
+			}
+			l.sni.Store(true)
+			if when != "no change" {
+				if err := cat.SetSelection(nil); err != nil {
+					t.Fatal(err)
+				}
+				g.Rejudge()
+			}
+			if when != "known when the rules change" {
+				if p.s.Failed() != 0 {
+					t.Errorf("%+v, %s: %v before it is", learned, when, p.s.Failure())
+				}
+				learn()
+			}
+			if denied := p.s.Failed() == wsa.EACCES; denied == (when == "no change") { // then the chain itself asks
+				t.Errorf("%+v, %s: %v", learned, when, p.s.Failure())
+			}
+		}
+	}
+}
+
+// reading is a layer that has the beginning of streams judged.
+type reading struct{}
+
+func (reading) Startup(r *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	r.ReadsHellos()
+	return provider.ProcTable{}, 0
+}
+
+// A connection of a chain in which nobody reads ClientHellos is, for rules that
+// need them, one without a server name.
+func TestBeganUnread(t *testing.T) {
+	for _, read := range []bool{false, true} {
+		l := new(closing)
+		g, cat := over(t, new(providertest.Base), Config{})
+		p := began(t, g)
+		g.join(p)
+		l.sni.Store(true)
+		var bases, layers []provider.CatalogID
+		for _, e := range cat.Snapshot().Entries {
+			bases = append(bases, e.Info.CatalogEntryID)
+		}
+		now := []provider.Layer{l}
+		if read {
+			now = append(now, reading{})
+		}
+		for i, layer := range now {
+			id, err := cat.InstallLayer(fmt.Sprint("layer ", i), layer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			layers = append(layers, id)
+		}
+		if _, err := cat.InstallMandatoryChain("chain of now", layers, bases...); err != nil {
+			t.Fatal(err)
+		}
+		g.Rejudge()
+		if denied := p.s.Failed() == wsa.EACCES; denied != read {
+			t.Errorf("read: %v: %v", read, p.s.Failure())
+		}
+	}
+}
+
+// began is a connection to dstA that has begun.
+func began(t *testing.T, g *Gateway) *splice {
+	t.Helper()
+	s, e := g.open(guest, dstA, dstA, wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
+	if e != 0 {
+		t.Fatal(e)
+	}
+	t.Cleanup(func() { s.Chain().Table.WSPCloseSocket(s, provider.CloseAbort) })
+	p := newSplice(g, nil, s)
+	p.op, p.began = provider.OpConnect, provider.FactsOf(s, provider.AddrFrom(dstA))
+	t.Cleanup(func() { delete(g.flows, p) })
+	return p
 }
 
 // Who may not be spoken to any more may not answer, and the others may.

@@ -34,6 +34,7 @@ func (g *Gateway) TCP(f *stack.Flow) {
 		g.running.Done()
 		return
 	}
+	g.rejudgeLater(p, generation)
 	g.admit(p, generation)
 	p.run(dst)
 }

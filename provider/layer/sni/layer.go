@@ -46,6 +46,7 @@ func (l layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (pr
 	if r.Info.MessageOriented() {
 		return provider.ProcTable{}, 0
 	}
+	r.ReadsHellos()
 	return kit.Conversation(r, next, kit.Config{}, l.converse), 0
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http/httptest"
@@ -21,6 +22,7 @@ import (
 	"github.com/netnsd/netnsd/provider/layer/policy"
 	"github.com/netnsd/netnsd/provider/layer/sni"
 	"github.com/netnsd/netnsd/provider/providertest"
+	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/sockets"
 )
 
@@ -34,6 +36,12 @@ func (n names) NamesOf(netip.Addr) []string { return n }
 // session has policy and sni over the host.
 func session(t *testing.T, c sni.Config, allow ...string) *sockets.Session {
 	t.Helper()
+	return under(t, c, allowing(t, allow...))
+}
+
+// allowing are rules that allow these.
+func allowing(t *testing.T, allow ...string) *policy.Policy {
+	t.Helper()
 	rules, err := policy.FromFlags(allow, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -43,11 +51,11 @@ func session(t *testing.T, c sni.Config, allow ...string) *sockets.Session {
 	if rules, err = policy.New(own); err != nil {
 		t.Fatal(err)
 	}
-	return under(t, c, rules)
+	return rules
 }
 
 // under is session with any rules.
-func under(t *testing.T, c sni.Config, rules *policy.Policy) *sockets.Session {
+func under(t *testing.T, c sni.Config, rules *policy.Policy, more ...provider.Layer) *sockets.Session {
 	t.Helper()
 	h, err := host.New(host.Config{})
 	if err != nil {
@@ -65,6 +73,13 @@ func under(t *testing.T, c sni.Config, rules *policy.Policy) *sockets.Session {
 	var ids []provider.CatalogID
 	for name, l := range map[string]provider.Layer{"policy": policy.Layer(rules), "sni": sni.Layer(c)} {
 		id, err := cat.InstallLayer(name, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	for i, l := range more {
+		id, err := cat.InstallLayer(fmt.Sprint("more ", i), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,6 +176,37 @@ func TestDisguised(t *testing.T) {
 				t.Errorf("%x, judged: %v, the server has seen a hello: %v; %v", hello[:8], judged, got, err)
 			}
 			conn.Close()
+		}
+	}
+}
+
+// failing fails each connection when it is known what it begins with.
+type failing struct{}
+
+func (failing) Startup(r *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	return provider.ProcTable{WSPConnect: func(s *provider.Socket, q *provider.ConnectRequest) wsa.Errno {
+		s.OnLearn(func() { s.Fail(wsa.EACCES, "the rules have changed") })
+		return next.WSPConnect(s, q)
+	}}, 0
+}
+
+// A socket that is failed by who is told of what it begins with sends nothing of it,
+// whatever the chain's own layers say.
+func TestFailedWhenKnown(t *testing.T) {
+	for _, says := range []string{string(named(t, "good.example")), "GET / HTTP/1.0\r\n\r\n"} {
+		addr, heard := recorder(t)
+		conn, err := under(t, sni.Config{}, allowing(t, "good.example"), failing{}).DialContext(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		io.WriteString(conn, says)
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.EACCES) {
+			t.Errorf("%.5q: %v", says, err)
+		}
+		conn.Close()
+		if got := <-heard; len(got) > 0 {
+			t.Errorf("the server has seen %q", got)
 		}
 	}
 }
