@@ -30,7 +30,7 @@ func client() {
 		os.Exit(2)
 	}
 	verbs := map[string]func(args []string) error{
-		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape, "hello": sayHello,
+		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape, "hello": sayHello, "quic": sayQUIC,
 		"query": query, "doh": askHTTPS, "udperror": udpError, "udpecho": udpEchoOf, "pmtu": pathMTU, "ports": ports, "hold": hold, "flood": flood,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
