@@ -21,19 +21,22 @@ import (
 const (
 	innerAddr    = "10.66.0.1"       // a neighbour of the host's
 	metadataAddr = "169.254.169.254" // where a cloud hands out credentials
-	resolverAddr = "1.1.1.1"         // a known resolver
-	unnamed4     = "198.51.100.7"    // addresses without a name
+	metadata6    = "fd00:ec2::254"
+	resolverAddr = "1.1.1.1"      // a known resolver
+	unnamed4     = "198.51.100.7" // addresses without a name
 	unnamed6     = "2001:db8:77::7"
 )
 
 // others are what a program reaches that it should not: each answers, so that
 // without rules every client of the table is content.
 func (l *lab) others() (dns string) {
-	for _, a := range []string{innerAddr + "/32", metadataAddr + "/32", resolverAddr + "/32", unnamed4 + "/32", unnamed6 + "/128"} {
+	for _, a := range []string{innerAddr + "/32", metadataAddr + "/32", resolverAddr + "/32", unnamed4 + "/32", unnamed6 + "/128", metadata6 + "/128"} {
 		sh(l.t, "ip -n "+filepath.Base(l.path)+" addr add "+a+" dev lo nodad")
 	}
-	sh(l.t, "for i in $(seq 500); do ip -n "+filepath.Base(l.path)+" -6 route show table local | grep -q '^local "+unnamed6+" ' && break; sleep 0.01; done")
-	for _, a := range []string{innerAddr + ":80", metadataAddr + ":80", resolverAddr + ":853", unnamed4 + ":81", unnamed4 + ":82", "[" + unnamed6 + "]:82", server4 + ":82"} {
+	for _, a := range []string{unnamed6, metadata6} {
+		sh(l.t, "for i in $(seq 500); do ip -n "+filepath.Base(l.path)+" -6 route show table local | grep -q '^local "+a+" ' && break; sleep 0.01; done")
+	}
+	for _, a := range []string{innerAddr + ":80", metadataAddr + ":80", metadataAddr + ":81", "[" + metadata6 + "]:80", server4 + ":53", resolverAddr + ":853", unnamed4 + ":81", unnamed4 + ":82", "[" + unnamed6 + "]:82", server4 + ":82"} {
 		l.serve(a, func(*net.TCPConn) {})
 	}
 	l.hellos(443)
@@ -52,6 +55,9 @@ func (l *lab) others() (dns string) {
 	l.answer(dns, func(query []byte) []byte {
 		if strings.Contains(string(query), "\x06rebind\x03lab\x04test") {
 			return answerWith(query, netip.MustParseAddr(innerAddr))
+		}
+		if strings.Contains(string(query), "\x05cloud\x03lab\x04test") {
+			return answerWith(query, netip.MustParseAddr(metadataAddr))
 		}
 		if strings.Contains(string(query), "\x03dns\x06google") {
 			return answerWith(query, netip.MustParseAddr(resolverAddr))
@@ -86,6 +92,8 @@ func TestStopped(t *testing.T) {
 			"connect", "[" + unnamed6 + "]:82", "WSAEACCES", "default: deny", "by address: no name was looked up"},
 		{"resolves elsewhere", "query " + server4 + ":53 web.lab.test", "EHOSTUNREACH",
 			"send", server4 + ":53", "WSAEACCES", "default: deny", "another name service"},
+		{"resolves elsewhere, TCP", "dial tcp " + server4 + ":53", "EHOSTUNREACH",
+			"connect", server4 + ":53", "WSAEACCES", "default: deny", "another name service"},
 		{"DoH by address", "doh https://" + resolverAddr + "/dns-query web.lab.test", "EHOSTUNREACH",
 			"connect", resolverAddr + ":443", "WSAEACCES", "doh: deny", "a known resolver"},
 		{"DoH by name", "doh https://dns.google/dns-query web.lab.test", "NXDOMAIN",
@@ -95,9 +103,13 @@ func TestStopped(t *testing.T) {
 		{"QUIC", "udp web.lab.test:443", "EHOSTUNREACH",
 			"send", server4 + ":443", "WSAEACCES", "quic: deny, to allow web.lab.test:443", "what QUIC asks for is encrypted"},
 		{"rebinding", "dial tcp4 rebind.lab.test:80", "EHOSTUNREACH",
-			"connect", innerAddr + ":80", "WSAEACCES", "rebind: deny, to allow rebind.lab.test:80", ""},
+			"connect", innerAddr + ":80", "WSAEACCES", "rebind: deny, to allow rebind.lab.test:80", "a private address under a name"},
+		{"metadata by name", "dial tcp4 cloud.lab.test:81", "EHOSTUNREACH", // a name is not kept for it
+			"connect", metadataAddr + ":81", "WSAEACCES", "default: deny", "hand out credentials"},
 		{"metadata", "dial tcp " + metadataAddr + ":80", "EHOSTUNREACH",
 			"connect", metadataAddr + ":80", "WSAEACCES", "default: deny", "hand out credentials"},
+		{"metadata, IPv6", "dial tcp [" + metadata6 + "]:80", "EACCES",
+			"connect", "[" + metadata6 + "]:80", "WSAEACCES", "default: deny", "hand out credentials"},
 		{"a name that is not allowed", "lookup other.web.lab.test", "NXDOMAIN",
 			"lookup", "other.web.lab.test", "WSAEACCES", "default: deny", "no rule allows this name"},
 		{"another port of a name", "dial tcp4 web.lab.test:82", "EHOSTUNREACH",
@@ -125,7 +137,7 @@ func TestStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		os.Chmod(file, 0o666)
-		r := l.run(u, []string{"--dns", dns, "--audit", file, "--allow", "web.lab.test:443", "--allow", "rebind.lab.test:80"}, "sh", "-c", script.String())
+		r := l.run(u, []string{"--dns", dns, "--audit", file, "--allow", "web.lab.test:443", "--allow", "rebind.lab.test:80", "--allow", "cloud.lab.test:81"}, "sh", "-c", script.String())
 		seen := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
 		if len(seen) != len(table) {
 			t.Fatalf("the clients see %q\n%s", r.stdout, r.stderr)

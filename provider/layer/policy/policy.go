@@ -156,6 +156,7 @@ func (p *Policy) add(r Rule) error {
 	if r.When != nil || !r.Process.equal(&Process{}) {
 		made.narrow = &narrow{r.Process, r.When}
 	}
+	made.rebound.Reason = "a private address under a name: whoever owns the name would say where the program gets"
 	made.quic.Reason = "what QUIC asks for is encrypted; a rule that says udp: trusts the address"
 	switch r.Action {
 	case provider.Allow:
