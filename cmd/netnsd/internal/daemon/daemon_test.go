@@ -371,7 +371,9 @@ attachments:
 		{"a", "192.0.2.1:80", false, "stop"},
 		{"a", "192.0.2.1:81", true, "pass"},
 		{"a", "10.0.2.2:80", true, "pass"},
+		{"a", "10.0.2.3:53", true, "pass"},
 		{"gone", "198.51.100.1:80", false, "stop"},
+		{"gone", "10.0.2.3:54", false, "stop"},
 		{"gone", "10.0.2.2:80", false, "stop"},
 	} {
 		q, err := explain.Parse("tcp", c.to)

@@ -173,6 +173,9 @@ func (d *Daemon) Explain(_ context.Context, attachment string, q explain.Query) 
 	}
 	defer s.Close()
 	n := explain.Network{Attachment: attachment, UID: -1, Own: slices.Concat(a.link.gateway, a.link.dns), HostLoopback: a.cfg.HostLoopback}
+	if !a.cfg.DNS.Off {
+		n.DNS = a.link.dns
+	}
 	return n.Explain(s, q)
 }
 

@@ -66,7 +66,8 @@ func Explain(c chain.Config, q Query) (a Answer, err error) {
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
 
-	return Network{Attachment: chain.Attachment, UID: os.Geteuid(), Own: run.GatewayAddrs(), HostLoopback: c.HostLoopback}.Explain(session, q)
+	own, dns := run.GatewayAddrs()
+	return Network{Attachment: chain.Attachment, UID: os.Geteuid(), Own: own, DNS: dns, HostLoopback: c.HostLoopback}.Explain(session, q)
 }
 
 // A Network is what a gateway is told of the network that it serves.
@@ -74,8 +75,11 @@ type Network struct {
 	Attachment   string
 	UID          int          // -1 = not known
 	Own          []netip.Addr // the gateway's addresses
+	DNS          []netip.Addr // those at which it serves names
 	HostLoopback bool
 }
+
+const portDNS = 53
 
 // Explain answers q by the chains of session, whose catalog says which one it
 // would be. Nothing is sent.
@@ -94,6 +98,12 @@ func (n Network) Explain(session *sockets.Session, q Query) (a Answer, err error
 	a.Entry = entry.Info.String()
 	for _, s := range built.Storeys() {
 		a.Chain = append(a.Chain, s.Name)
+	}
+	if q.Port == portDNS && slices.Contains(n.DNS, q.Addr) {
+		a.Allowed, a.Why = true, &Verdict{Op: op.String(), Layer: "gateway", Action: provider.Allow.String(), Rule: "its name service"}
+		a.Verdicts = []Verdict{*a.Why}
+		a.Notes = append(a.Notes, "each name that is asked for is judged: netnsd explain tcp NAME:PORT")
+		return a, nil
 	}
 	f := provider.Facts{Origin: origin, Type: typ, Protocol: protocol, Remote: origin.Destination, Names: q.names()}
 	if e := a.through(n, &f); e != 0 {

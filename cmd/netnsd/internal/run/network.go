@@ -25,13 +25,13 @@ const (
 // Nets are the networks of which those of a family not given are taken.
 var Nets = []netip.Prefix{netip.MustParsePrefix("10.0.2.0/24"), netip.MustParsePrefix("fd00::/64")}
 
-// GatewayAddrs are our addresses on the networks of Nets.
-func GatewayAddrs() []netip.Addr {
+// GatewayAddrs are our addresses on the networks of Nets, dns those of the name service.
+func GatewayAddrs() (all, dns []netip.Addr) {
 	n, err := layout(nil)
 	if err != nil {
 		panic(err) // Nets are constants that layout takes: TestLayout
 	}
-	return append(n.gateway, n.dns...)
+	return append(n.gateway, n.dns...), n.dns
 }
 
 // layout places the hosts in nets, one network a family.
