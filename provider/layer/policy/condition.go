@@ -97,7 +97,7 @@ func isWithin(address, network ref.Val) ref.Val {
 	}
 	a = a.WithZone("").Unmap()
 	there := h.has(a)
-	if !there && wellKnownNAT64.Contains(a) && h.has(inNAT64(a)) {
+	if v4 := inNAT64(a); !there && v4.IsValid() && h.has(v4) {
 		return missing // where it really leads
 	}
 	return types.Bool(there)

@@ -53,10 +53,10 @@
 //   - A multicast group that a socket joins is a destination.
 //
 // An IPv4-mapped IPv6 address is the IPv4 address, in rules and in facts. An
-// address of the well-known NAT64 prefix (64:ff9b::/96, RFC 6052) matches a rule
-// that denies also as the IPv4 address in it, and a rule that allows only as it
-// stands; address.within of a condition is unknown then. Zones are ignored in facts
-// and refused in rules. The host's own loopback, as seen from a sandbox, is the
+// address of NAT64 (64:ff9b::/96, RFC 6052; 64:ff9b:1::/48, RFC 8215, in its last 32
+// bits; a prefix of a network's own is not known) matches a rule that denies also as
+// the IPv4 address in it, and a rule that allows only as it stands; address.within of a
+// condition is unknown then. Zones are ignored in facts and refused in rules. The host's own loopback, as seen from a sandbox, is the
 // gateway's to protect; the group loopback here is the address range.
 //
 // # How a denial looks

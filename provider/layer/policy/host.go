@@ -40,17 +40,17 @@ func networks(all ...string) (p []netip.Prefix) {
 
 // groups are the words that stand for networks.
 var groups = []*group{
-	// RFC 1918, RFC 6598 (carriers' NAT), RFC 4193.
-	{"private", networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")},
+	// RFC 1918, RFC 6598 (carriers' NAT), RFC 4193, and what that has taken the place of (RFC 3879).
+	{"private", networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10")},
 	// 0.0.0.0/8 and :: too: a connection there is one to the host itself on Linux.
 	{"loopback", networks("127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128")},
 	{"linklocal", networks("169.254.0.0/16", "fe80::/10")},
 	{"multicast", networks("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")},
 	// Where clouds hand out credentials: nearly all at the first; AWS also for
 	// containers (.170.2, .170.23) and over IPv6; Google over IPv6; Alibaba; Azure's
-	// wire server.
+	// wire server; Oracle.
 	{"metadata", networks("169.254.169.254/32", "169.254.170.2/32", "169.254.170.23/32", "fd00:ec2::254/128", "fd00:ec2::23/128",
-		"fd20:ce::254/128", "100.100.100.200/32", "168.63.129.16/32")},
+		"fd20:ce::254/128", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")},
 }
 
 func groupNamed(s string) *group {
@@ -173,8 +173,8 @@ func (h *host) names(name string) bool {
 	switch h.kind {
 	case anybody:
 		return true
-	case exact:
-		return strings.EqualFold(name, h.name)
+	case exact: // some characters beyond ASCII fold to a letter, and are longer
+		return len(name) == len(h.name) && strings.EqualFold(name, h.name)
 	case below:
 		i := len(name) - len(h.name)
 		return i > 1 && name[i-1] == '.' && strings.EqualFold(name[i:], h.name)

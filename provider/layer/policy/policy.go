@@ -256,8 +256,8 @@ func Inner(a netip.Addr) bool {
 		return false
 	}
 	a = a.WithZone("").Unmap()
-	if wellKnownNAT64.Contains(a) {
-		a = inNAT64(a)
+	if v4 := inNAT64(a); v4.IsValid() {
+		a = v4
 	}
 	for _, g := range innerGroups {
 		for _, net := range g.where {

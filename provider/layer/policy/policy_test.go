@@ -62,6 +62,11 @@ func TestDecide(t *testing.T) {
 			yes:   []string{"tcp 192.0.2.1:1 a.example.com", "tcp 192.0.2.1:1 a.b.Example.com", "icmp 192.0.2.1 a.example.com"},
 			no:    []string{"tcp 192.0.2.1:1 example.com", "tcp 192.0.2.1:1 .example.com", "tcp 192.0.2.1:1 aexample.com", "tcp 192.0.2.1:1"},
 		},
+		{ // U+212A folds to k, U+017F to s; and DNS carries any byte
+			allow: "kernel.org *.kiss.example",
+			yes:   []string{"tcp 192.0.2.1:1 KERNEL.org", "tcp 192.0.2.1:1 a.KISS.example"},
+			no:    []string{"tcp 192.0.2.1:1 \u212aernel.org", "tcp 192.0.2.1:1 a.\u212aiss.example", "tcp 192.0.2.1:1 a.ki\u017fs.example"},
+		},
 		{
 			allow: "tcp:10.0.0.0/8:80,443,8000-8999",
 			yes:   []string{"tcp 10.1.2.3:80", "tcp [::ffff:10.1.2.3]:8999"},
@@ -70,17 +75,17 @@ func TestDecide(t *testing.T) {
 		{ // deny wins, wherever it stands
 			allow: "* 10.0.0.1", deny: "10.0.0.0/8",
 			yes: []string{"tcp 192.0.2.1:80", "icmp 192.0.2.1", "rawtcp 192.0.2.1", "tcp [64:ff9b::192.0.2.1]:80"},
-			no:  []string{"tcp 10.0.0.1:80", "tcp [::ffff:10.0.0.1]:80", "tcp [64:ff9b::10.0.0.1]:80"},
+			no:  []string{"tcp 10.0.0.1:80", "tcp [::ffff:10.0.0.1]:80", "tcp [64:ff9b::10.0.0.1]:80", "tcp [64:ff9b:1::10.0.0.1]:80", "tcp [64:ff9b:1:2:3:4:a00:1]:80"},
 		},
 		{
 			allow: "10.0.0.0/8",
-			no:    []string{"tcp [64:ff9b::10.0.0.1]:80"},
+			no:    []string{"tcp [64:ff9b::10.0.0.1]:80", "tcp [64:ff9b:1::10.0.0.1]:80"},
 		},
 		{
 			deny: "metadata loopback linklocal private multicast",
 			yes:  []string{"tcp 192.0.2.1:80", "tcp 172.32.0.1:80", "tcp 100.128.0.1:80", "tcp [2001:db8::1]:80", "udp 223.255.255.255:1"},
 			no: []string{"tcp 169.254.169.254:80", "tcp [fd00:ec2::254]:80", "tcp 100.100.100.200:80", "tcp 168.63.129.16:80", "tcp 127.0.0.53:53",
-				"tcp 0.0.0.0:80", "tcp [::]:80", "tcp [::1]:80", "tcp [fe80::1%3]:80", "tcp 192.168.0.1:80", "tcp 172.31.0.1:80", "tcp [fd12::1]:80",
+				"tcp 0.0.0.0:80", "tcp [::]:80", "tcp [::1]:80", "tcp [fe80::1%3]:80", "tcp 192.168.0.1:80", "tcp 172.31.0.1:80", "tcp [fd12::1]:80", "tcp [fec0::1]:80", "tcp 192.0.0.192:80",
 				"udp 224.0.0.251:5353", "udp [ff02::fb]:5353", "udp 255.255.255.255:67"},
 		},
 		{
@@ -179,6 +184,14 @@ func TestRebind(t *testing.T) {
 		{"rules: [{allow: a.example}]", "tcp 127.0.0.1:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
 		{"rules: [{allow: a.example}]", "tcp [64:ff9b::10.0.0.1]:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
 		{"rules: [{allow: a.example}]", "tcp [64:ff9b::192.0.2.1]:80 a.example", provider.Allow, "allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp [64:ff9b:1::192.0.2.1]:80 a.example", provider.Allow, "allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp [64:ff9b:1::10.0.0.1]:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp 0.1.2.3:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp 100.64.0.1:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp [fe80::1%2]:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp [fec0::1]:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp [fd00:ec2::254]:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
+		{"rules: [{allow: a.example}]", "tcp 168.63.129.16:80 a.example", provider.Deny, "rebind: deny, to allow a.example"},
 		{"rules: [{allow: 'a.example:443'}]", "tcp 10.0.0.1:80 a.example", provider.Deny, "default: deny"},
 		{"rules: [{allow: a.example}]", "tcp 10.0.0.1:443 b.example", provider.Deny, "default: deny"},
 		{"rules: [{allow: a.example}, {allow: 10.0.0.0/24}]", "tcp 10.0.0.1:443 a.example", provider.Allow, "allow 10.0.0.0/24"},

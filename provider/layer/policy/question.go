@@ -19,7 +19,9 @@ type question struct {
 	plain  bool   // a stream is asked about that begins with something else
 }
 
-var wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
+// Prefixes of NAT64 that anybody knows: RFC 6052, 2.1, and RFC 8215, of which a network
+// takes its /96.
+var wellKnownNAT64, localNAT64 = netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48")
 
 func ask(f *provider.Facts, op provider.Op) question {
 	q := question{lookup: op == provider.OpLookup, names: f.Names}
@@ -28,9 +30,7 @@ func ask(f *provider.Facts, op provider.Op) question {
 	}
 	q.proto, q.port = protoOf(f), f.Remote.Port()
 	q.addr = f.Remote.Addr().WithZone("").Unmap()
-	if q.addr.IsValid() && wellKnownNAT64.Contains(q.addr) {
-		q.nat64 = inNAT64(q.addr)
-	}
+	q.nat64 = inNAT64(q.addr)
 	if op == provider.OpSNI {
 		q.plain = f.Late.Plain
 		q.hello, q.sni = !q.plain, f.Late.SNI
@@ -38,7 +38,11 @@ func ask(f *provider.Facts, op provider.Op) question {
 	return q
 }
 
-func inNAT64(a netip.Addr) netip.Addr {
+// inNAT64 is the IPv4 address within a, if it is one of NAT64.
+func inNAT64(a netip.Addr) (v4 netip.Addr) {
+	if !wellKnownNAT64.Contains(a) && !localNAT64.Contains(a) {
+		return v4
+	}
 	b := a.As16()
 	return netip.AddrFrom4([4]byte(b[12:]))
 }
