@@ -4,6 +4,8 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -14,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -153,4 +156,43 @@ netnsd-client udp V4:443`, "V4", server4))
 	if !strings.Contains(r.stderr, `"reason":"no ClientHello: deny WSAEACCES`) {
 		t.Errorf("the audit does not say why:\n%s", r.stderr)
 	}
+}
+
+// A connection that was made before the rules changed asks for its server under those
+// that hold then, whether it was made by a chain that reads ClientHellos or not.
+func TestServerNamesAfterReload(t *testing.T) {
+	l := newLab(t)
+	seen := l.hellos(443)
+	a := l.inner()
+	config := func(rules string) string {
+		return fmt.Sprintf(`
+catalog:
+  layers: [{name: rules, type: policy, policy: {version: 1, default: allow, rules: [%s]}}]
+  chains: [{name: only, layers: [rules]}]
+attachments:
+  - {name: a, netns: {name: %s}}
+`, rules, a)
+	}
+	d := l.netnsd(config("{deny: other.test}"))
+	early := make(map[string]net.Conn)
+	for _, name := range []string{"good.test", "evil.test"} {
+		c, err := dialIn(a, server4+":443", patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		early[name] = c
+	}
+	if line := d.reload(config("{deny: evil.test}")); !strings.Contains(line, "reloaded") {
+		t.Fatal(line)
+	}
+	for name, c := range early {
+		before := seen.Load()
+		err := tls.Client(c, &tls.Config{ServerName: name, InsecureSkipVerify: true}).Handshake()
+		if name == "good.test" && err != nil || name == "evil.test" && (!errors.Is(err, syscall.ECONNRESET) || seen.Load() != before) {
+			t.Errorf("%s: %v; hellos %d, before %d", name, err, seen.Load(), before)
+		}
+		c.Close()
+	}
+	d.stop()
 }
