@@ -16,7 +16,8 @@ import (
 )
 
 // A server that takes no key share of the program's asks for a second hello, and gets
-// it; one of TLS 1.2 goes on another way.
+// it; one of TLS 1.2 goes on another way, and sends a Finished where the other hello
+// would be when a session is resumed.
 func TestSecondHello(t *testing.T) {
 	s := session(t, sni.Config{}, "good.example")
 	for what, c := range map[string]*tls.Config{
@@ -25,6 +26,7 @@ func TestSecondHello(t *testing.T) {
 		"1.2":   {MaxVersion: tls.VersionTLS12},
 	} {
 		addr, hellos := serverOf(t, c)
+		sessions := tls.NewLRUClientSessionCache(1)
 		for _, piece := range []int{1 << 20, 1} {
 			conn, err := s.DialContext(t.Context(), "tcp", addr)
 			if err != nil {
@@ -32,13 +34,13 @@ func TestSecondHello(t *testing.T) {
 			}
 			conn.SetDeadline(time.Now().Add(20 * time.Second))
 			client := tls.Client(piecewise{conn, piece}, &tls.Config{
-				ServerName: "good.example", InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP384, tls.CurveP256},
+				ServerName: "good.example", InsecureSkipVerify: true, ClientSessionCache: sessions, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP384, tls.CurveP256},
 			})
 			io.WriteString(client, "GET / HTTP/1.0\r\n\r\n")
 			got, err := io.ReadAll(client)
 			state := client.ConnectionState()
-			if err != nil || !bytes.HasPrefix(got, []byte("HTTP/1.0 404 ")) || state.HelloRetryRequest != (what == "retry") {
-				t.Errorf("%s, in pieces of %d: %q, %v; a second hello: %v", what, piece, got, err, state.HelloRetryRequest)
+			if err != nil || !bytes.HasPrefix(got, []byte("HTTP/1.0 404 ")) || state.HelloRetryRequest != (what == "retry") || state.DidResume != (piece == 1) {
+				t.Errorf("%s, in pieces of %d: %q, %v; a second hello: %v; resumed: %v", what, piece, got, err, state.HelloRetryRequest, state.DidResume)
 			}
 			conn.Close()
 		}
@@ -48,10 +50,22 @@ func TestSecondHello(t *testing.T) {
 	}
 }
 
-// asks makes a hello for name with these further extensions.
+// asks makes a hello for name with these further extensions, by which TLS 1.3 is offered.
 func asks(name string, more ...byte) []byte {
+	return asks12(name, append([]byte{0, 43, 0, 3, 2, 3, 4}, more...)...)
+}
+
+// asks12 is asks for TLS 1.2.
+func asks12(name string, more ...byte) []byte {
 	n := byte(len(name))
 	return with(append(append([]byte{0, 0, 0, n + 5, 0, n + 3, 0, 0, n}, name...), more...)...)
+}
+
+// finished is a Finished of TLS 1.2, in a record of the type of a handshake that is
+// encrypted.
+func finished(ciphertext ...byte) []byte {
+	b := append([]byte{22, 3, 3, 0, 64}, ciphertext...)
+	return append(b, make([]byte, 5+64-len(b))...)
 }
 
 // A second hello that says something else than the first, whatever stands between
@@ -76,7 +90,14 @@ func TestSecondHelloLies(t *testing.T) {
 		"behind a record of nothing":     {[][]byte{good, {22, 3, 3, 0, 0}, evil}, false},
 		"behind data of nothing":         {[][]byte{good, {23, 3, 3, 0, 0}, evil}, false},
 		"with ECH":                       {[][]byte{good, asks("good.example", 0xfe, 0x0d, 0, 1, 0)}, false},
-		"without a name":                 {[][]byte{good, with(0xff, 1, 0, 1, 0)}, false},
+		"without a name":                 {[][]byte{good, with(0, 43, 0, 3, 2, 3, 4)}, false},
+		"one that OpenSSL takes":         {[][]byte{good, ccs, evil[:6], {2}, evil[7:]}, false},
+		"none, a session is resumed":     {[][]byte{good, ccs, finished(1, 3, 0, 0), evil}, true},
+		"none, likewise":                 {[][]byte{good, ccs, finished(append([]byte{1, 0, 0, 200}, bytes.Repeat([]byte{0xff}, 60)...)...)}, true},
+		"none, and data follows":         {[][]byte{good, ccs, finished(1, 0, 0, 200), data}, true},
+		"perhaps, and data follows":      {[][]byte{early, ccs, finished(1, 0, 0, 200), data}, false},
+		"perhaps, and a warning follows": {[][]byte{good, ccs, finished(1, 0, 0, 200), warning, data}, false},
+		"none, as nobody asks for one":   {[][]byte{asks12("good.example"), ccs, finished(1, 0, 0, 200), evil}, true},
 		"none, data":                     {[][]byte{good, ccs, data, evil}, true}, // is ciphertext to a server
 		"none, a key":                    {[][]byte{good, key, evil}, true},
 		"none, as the data was too much": {append([][]byte{early}, slices.Repeat([][]byte{slices.Concat([]byte{23, 3, 3, 0x40, 0}, make([]byte, 1<<14))}, 6)...), true},

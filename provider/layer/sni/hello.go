@@ -33,6 +33,7 @@ const (
 	extServerName = 0
 	extALPN       = 16
 	extEarlyData  = 42
+	extVersions   = 43
 	extECH        = 0xfe0d
 )
 
@@ -47,7 +48,8 @@ func Parse(b []byte) (h Hello, more int, err error) {
 // opening is a Hello and what it means for what follows.
 type opening struct {
 	Hello
-	size  int  // bytes it takes with the headers of its records; 0: no other can follow
+	size  int  // bytes it takes with the headers of its records
+	retry bool // a server may ask for another: it offers TLS 1.3
 	early bool // data may follow that a server skips
 }
 
@@ -217,6 +219,8 @@ func (h *opening) extension(typ uint16, data cryptobyte.String) error {
 		h.ECH = true
 	case extEarlyData:
 		h.early = true
+	case extVersions:
+		h.retry = true // or later ones; those before do not know the extension
 	}
 	return nil
 }
