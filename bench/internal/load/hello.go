@@ -5,7 +5,7 @@ package load
 import "golang.org/x/crypto/cryptobyte"
 
 // hello is the least of a TLS ClientHello that asks for a server (RFC 8446, 4.1.2;
-// RFC 6066, 3), and of what follows it, by which a gateway knows that there is no second
+// RFC 6066, 3) and offers TLS 1.3, and of what follows it, by which a gateway knows that there is no second
 // one: a record that is encrypted.
 func hello(server string) []byte {
 	var b cryptobyte.Builder
@@ -26,6 +26,7 @@ func hello(server string) []byte {
 						b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(server)) })
 					})
 				})
+				b.AddBytes([]byte{0, 43, 0, 3, 2, 3, 4}) // supported_versions
 			})
 		})
 	})

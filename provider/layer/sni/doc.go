@@ -26,7 +26,7 @@
 // A server of TLS 1.3 that cannot go on from a ClientHello has the program send a second
 // one (HelloRetryRequest). So the layer stays, where that is offered, until the first
 // record is known that follows the hello and tells, and refuses a second one that says
-// something else than the first: servers go by it. One in 150 000 sessions of TLS 1.2
+// something else than the first: servers go by it. One in 20 000 sessions of TLS 1.2
 // that are resumed is taken for such a one (their Finished is ciphertext) until the
 // program's next data, and refused if that takes 5 s.
 //
