@@ -31,7 +31,7 @@ func client() {
 	}
 	verbs := map[string]func(args []string) error{
 		"dial": dial, "reset": reset, "halfclose": halfClose, "udp": udpEcho, "fetch": fetchMany, "lookup": lookup, "type": typeKeys, "escape": escape, "hello": sayHello, "quic": sayQUIC,
-		"query": query, "doh": askHTTPS, "udperror": udpError, "udpecho": udpEchoOf, "pmtu": pathMTU, "ports": ports, "hold": hold, "flood": flood,
+		"query": query, "doh": askHTTPS, "udperror": udpError, "udpecho": udpEchoOf, "pmtu": pathMTU, "ports": ports, "hold": hold, "crowd": crowd, "flood": flood,
 	}
 	err := verbs[os.Args[1]](os.Args[2:])
 	fmt.Println(outcome(err))
@@ -364,6 +364,28 @@ func (p *pattern) Read(b []byte) (int, error) {
 		b[i] = byte(p.state >> 56)
 	}
 	return len(b), nil
+}
+
+// crowd makes connections until one fails, and looks whether the others live.
+func crowd(args []string) error {
+	var all []net.Conn
+	var last error
+	for last == nil {
+		var c net.Conn
+		if c, last = net.Dial("tcp", args[0]); last == nil {
+			all = append(all, c)
+		}
+	}
+	for _, c := range all {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			return err
+		}
+	}
+	fmt.Println(len(all))
+	return last
 }
 
 // hold has n connections to an echo, says so when each has been answered, and waits

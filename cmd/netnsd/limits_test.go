@@ -51,6 +51,18 @@ func TestDaemonFewDescriptors(t *testing.T) {
 	d.stop()
 }
 
+// The same of `netnsd run`, whose program has no more descriptors either.
+func TestRunFewDescriptors(t *testing.T) {
+	l := newLab(t)
+	echo, _ := l.counting(7001)
+	x := l.exec(root, "sh", "-c", `ulimit -n 64; exec "$@"`, "sh", "netnsd", "run", "--", "netnsd-client", "crowd", echo)
+	var n int
+	var outcome string
+	if _, err := fmt.Sscan(x.stdout, &n, &outcome); err != nil || n < 20 || outcome != "ECONNREFUSED" {
+		t.Errorf("%q, %v\n%s", x.stdout, err, x.stderr)
+	}
+}
+
 // In 64 MiB there is room for 2000 connections that are idle and 50 that are not.
 func TestDaemonLittleMemory(t *testing.T) {
 	limit := 64 << 20

@@ -106,7 +106,7 @@ has run.`,
 	f.BoolVar(&cfg.Chain.HostLoopback, "host-loopback", false, "let the program reach this host's 127.0.0.1 and ::1, as host 2 of --net")
 	f.IntSliceVar(&cfg.KeepFDs, "keep-fd", nil, "let the program have the descriptors `N,...`, whatever they are")
 	f.StringArrayVar(&cfg.KeepSockets, "keep-socket", nil, "do not hide the unix socket `PATH` when there are rules")
-	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had")
+	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had; an audit that is not complete is status 125")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), names.parse(&cfg), parsePorts(&cfg, ports), parseUDP(&cfg, udp), shadowed(cfg.Chain)); err != nil {

@@ -32,5 +32,5 @@ var troubles = rows{
 	{"an attachment is up, a published port is not there", "`netnsd status NAME` says who has it; free it, then `netnsd reload`"},
 	{"names are not found in a namespace of `ip netns`", "its /etc/netns/NAME/resolv.conf has to name host 3 of its network, as 10.0.2.3"},
 	{"connections are reset by a reload", "the new rules deny them: `netnsd explain --attachment NAME tcp HOST:PORT`"},
-	{"lines of an audit are missing", "the disk was full: the file says how many (`\"event\":\"dropped\"`), so do the log and `netnsd_audit_lines_dropped_total`"},
+	{"lines of an audit are missing", "the disk was full: the file says how many (`\"event\":\"dropped\"`), so do the log and `netnsd_audit_lines_dropped_total`; `run --strict` ends with 125 then"},
 }

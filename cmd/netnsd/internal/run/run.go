@@ -114,8 +114,12 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 	}
 	p.needs = cfg.needs()
 	defer func() {
-		if e := p.close(); e != nil {
-			cfg.Log.Error("the run has ended", "error", e) // an audit that is not complete
+		if e := p.close(); e != nil { // an audit that is not complete
+			if cfg.Strict && err == nil {
+				status, err = ExitOurs, fmt.Errorf("--strict: the program ended with %d, but %w", status, e)
+			} else {
+				cfg.Log.Error("the run has ended", "error", e)
+			}
 		}
 		p.sayShadow()
 	}()
