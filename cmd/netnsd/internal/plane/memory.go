@@ -11,8 +11,8 @@ import (
 
 // LimitMemory has the garbage collector work harder when the process comes near to what
 // its control group may take, instead of taking half as much again and being killed
-// (runtime/debug.SetMemoryLimit). What the environment variable GOMEMLIMIT says is kept;
-// without a limit nothing is changed.
+// (runtime/debug.SetMemoryLimit). What others of the group take is not known. What the
+// environment variable GOMEMLIMIT says is kept; without a limit nothing is changed.
 func LimitMemory() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
