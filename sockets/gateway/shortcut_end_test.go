@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/stack"
 	"github.com/netnsd/netnsd/stack/stacktest"
@@ -54,10 +55,19 @@ func TestShortcutKill(t *testing.T) {
 	l := newLane(t, b, Config{}, new(judge))
 	l.udp(guest, dstA, "a", "b", "c")
 	a := l.pair(guest, dstA).a
+	busy, on := make(chan struct{}), make(chan struct{})
+	begun := sync.OnceFunc(func() { close(busy) })
+	b.comes(a.s, func(*provider.Socket, []provider.Datagram) (int, wsa.Errno) {
+		begun()
+		<-on
+		return 0, wsa.EWOULDBLOCK
+	})
+	<-busy // else it may have ended before the flush, and they go through a new one
 	a.s.Fail(wsa.ECONNABORTED, "test")
 	l.c.Flush()
 	l.same("sent", b.texts(), "a")
 	l.same("counted", l.counts(), "1 0 2")
+	close(on)
 	eventually(t, "the association ends", a.forgotten.Load)
 	l.udp(guest, dstA, "d")
 	l.same("a new one sends", b.texts(), "a d")
