@@ -28,6 +28,8 @@ func TestRejudgePublished(t *testing.T) {
 	c, _ := visit(t, w.server, l, host4+":8080")
 	p := packets(t, w.server, server4+":0")
 	call(t, p, host4+":8080", inner, local(p))
+	// The program may have it a moment before the gateway knows it.
+	await(t, "the connection is led inside", func() bool { return tcp.Connected.Load() == 1 })
 
 	set(provider.OpConnect) // nobody has connected
 	if n := w.gateway.Rejudge(); n != 0 {
