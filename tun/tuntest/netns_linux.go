@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netnsd/netnsd/tun"
 	"github.com/netnsd/netnsd/tun/internal/thread"
 )
 
@@ -42,11 +43,10 @@ var netnsCount atomic.Int64
 func NetNS(t testing.TB) string {
 	t.Helper()
 	RequireRoot(t)
-	const dir = "/run/netns"
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := tun.ShareNetnsDir(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, fmt.Sprintf("tuntest-%d-%d", os.Getpid(), netnsCount.Add(1)))
+	path := filepath.Join(tun.NetnsDir, fmt.Sprintf("tuntest-%d-%d", os.Getpid(), netnsCount.Add(1)))
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o444)
 	if err != nil {
 		t.Fatal(err)

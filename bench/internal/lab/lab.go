@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/netnsd/netnsd/tun"
 )
 
 // prefix of every name that a lab gives; the pid of its owner follows.
@@ -95,7 +97,7 @@ func sweep() error {
 	for _, place := range []struct {
 		dir    string
 		remove func(path string) error
-	}{{netnsDir, removeNetns}, {os.TempDir(), os.RemoveAll}} {
+	}{{tun.NetnsDir, removeNetns}, {os.TempDir(), os.RemoveAll}} {
 		entries, _ := os.ReadDir(place.dir)
 		for _, e := range entries {
 			if pid := owner(e.Name()); pid != 0 && dead(pid) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/netnsd/netnsd/provider/providertest"
+	"github.com/netnsd/netnsd/tun"
 )
 
 // TestMain plays the children of the tests.
@@ -79,7 +80,7 @@ func open(t *testing.T) *Lab {
 		if _, err := os.Stat(l.Dir); !os.IsNotExist(err) {
 			t.Errorf("%s: %v", l.Dir, err)
 		}
-		if m, _ := filepath.Glob(filepath.Join(netnsDir, l.name+"*")); len(m) != 0 {
+		if m, _ := filepath.Glob(filepath.Join(tun.NetnsDir, l.name+"*")); len(m) != 0 {
 			t.Errorf("left: %v", m)
 		}
 	})

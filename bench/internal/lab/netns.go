@@ -17,8 +17,6 @@ import (
 	"github.com/netnsd/netnsd/tun"
 )
 
-const netnsDir = "/run/netns"
-
 // A Netns is a network namespace with a name, its loopback up, and reno as the
 // congestion control of every socket in it: the default of the host may be
 // anything, BBR here, whose pacing halves a kernel sender, and cubic may not be
@@ -35,9 +33,12 @@ const Congestion = "reno"
 // Netns makes a namespace.
 func (l *Lab) Netns(name string) (*Netns, error) {
 	name = l.name + name
-	n := &Netns{Path: filepath.Join(netnsDir, name)}
+	n := &Netns{Path: filepath.Join(tun.NetnsDir, name)}
 	n.remove = l.keep(func() error { return removeNetns(n.Path) })
 	err := onThread(func() error {
+		if err := tun.ShareNetnsDir(); err != nil {
+			return err
+		}
 		h, err := netns.NewNamed(name)
 		if err != nil {
 			return err
