@@ -155,6 +155,7 @@ func (k *socket) adopt(l *link, into *provider.Socket, local, peer provider.Addr
 	}
 	n.link.drop()
 	n.link = l
+	n.listener = k.self.Load()
 	n.establish(l, local, peer)
 	return 0
 }
@@ -162,6 +163,7 @@ func (k *socket) adopt(l *link, into *provider.Socket, local, peer provider.Addr
 // establish makes k the socket of an accepted connection.
 func (k *socket) establish(l *link, local, peer provider.Addr) {
 	k.bound, k.local, k.peer = true, local, peer
+	k.connectedNow()
 	k.phase.Store(uint32(connected))
 	k.prepare(l, true)
 	l.owner.Store(k)

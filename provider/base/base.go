@@ -1,6 +1,8 @@
 package base
 
 import (
+	"time"
+
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -16,13 +18,20 @@ type Config struct {
 	// RawAllowed lets SOCK_RAW be opened; otherwise it is WSAEACCES at creation,
 	// as for a user without privilege since Vista.
 	RawAllowed bool
+	// Now is the clock of SO_CONNECT_TIME and TCP_INFO. It is called in wakes, so it
+	// must not block. Default time.Now.
+	Now func() time.Time
 }
 
 // New makes the base provider of a driver's network. The driver is asked for its
 // protocols once, here, and is shared by all chains that stand on the base;
 // WSPCleanup does not touch it.
 func New(c Config) provider.Base {
-	b := &base{driver: c.Driver, rawAllowed: c.RawAllowed, options: index(options)}
+	b := &base{driver: c.Driver, rawAllowed: c.RawAllowed, options: index(options, stateOptions, ipOptions), now: c.Now}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	b.epoch = b.now()
 	if c.Driver == nil {
 		return b
 	}
@@ -42,7 +51,12 @@ type base struct {
 	rows       []Protocol
 	entries    []provider.ProtocolInfo
 	options    map[optionKey]*option
+	now        func() time.Time
+	epoch      time.Time
 }
+
+// clock is the time since the base was made.
+func (b *base) clock() time.Duration { return b.now().Sub(b.epoch) }
 
 // instance is one WSPStartup: the base under one chain.
 type instance struct {

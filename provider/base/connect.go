@@ -116,10 +116,12 @@ func connect(s *provider.Socket, r *provider.ConnectRequest) wsa.Errno {
 func (k *socket) start(to provider.Addr) wsa.Errno {
 	k.peer, k.active = to, true
 	k.connErr.Store(0)
+	k.since.Store(0)
 	k.phase.Store(uint32(connecting))
 	e := k.link.Connect(to)
 	switch e {
 	case 0:
+		k.connectedNow()
 		k.phase.Store(uint32(connected))
 	case wsa.EWOULDBLOCK:
 	default:

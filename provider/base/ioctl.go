@@ -76,7 +76,7 @@ func broadcastAddress(_ *socket, _, out []byte) wsa.Errno {
 // two in milliseconds, which the network rounds up to seconds.
 func keepAliveValues(k *socket, in, _ []byte) wsa.Errno {
 	field := func(i int) uint32 { return binary.LittleEndian.Uint32(in[4*i:]) }
-	row := func(level, name int32) *option { return k.in.options[optionKey{level, name}] }
+	row := func(level, name int32) *option { return k.option(level, name) }
 	if field(0) == 0 {
 		return k.set(row(wsa.SOL_SOCKET, wsa.SO_KEEPALIVE), 0)
 	}

@@ -20,10 +20,16 @@ func getSockName(s *provider.Socket) (provider.Addr, wsa.Errno) {
 	if !k.bound {
 		return provider.Addr{}, wsa.EINVAL
 	}
+	return k.localName(), 0
+}
+
+// localName is the name of a bound socket. The network forgets that of a dead
+// connection, Windows does not.
+func (k *socket) localName() provider.Addr {
 	if a, ok := k.link.LocalAddr(); ok {
-		return a, 0
+		return a
 	}
-	return k.local, 0 // the network forgets the name of a dead connection, Windows does not
+	return k.local
 }
 
 // getPeerName is WSPGetPeerName: ENOTCONN unless connected. It works after
@@ -34,10 +40,14 @@ func getPeerName(s *provider.Socket) (provider.Addr, wsa.Errno) {
 		return provider.Addr{}, e
 	}
 	defer k.mu.RUnlock()
-	if k.stream() && k.now() == connected || k.hasPeer {
-		return k.peer, 0
+	if a, ok := k.peerName(); ok {
+		return a, 0
 	}
 	return provider.Addr{}, wsa.ENOTCONN
+}
+
+func (k *socket) peerName() (a provider.Addr, ok bool) {
+	return k.peer, k.stream() && k.now() == connected || k.hasPeer
 }
 
 // remember notes the local address while the network knows it.

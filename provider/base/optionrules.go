@@ -55,7 +55,7 @@ func keepAlive(k *socket, v int) wsa.Errno {
 		return 0
 	}
 	for _, name := range []int32{wsa.TCP_KEEPIDLE, wsa.TCP_KEEPINTVL, wsa.TCP_KEEPCNT} {
-		o := k.in.options[optionKey{wsa.IPPROTO_TCP, name}]
+		o := k.option(wsa.IPPROTO_TCP, name)
 		if _, set := k.lookup(o); set {
 			continue
 		}
@@ -71,7 +71,7 @@ func keepAlive(k *socket, v int) wsa.Errno {
 func bufferSize(name int32) func(*socket) (int, wsa.Errno) {
 	const windows = 65536
 	return func(k *socket) (int, wsa.Errno) {
-		if v, set := k.lookup(k.in.options[optionKey{wsa.SOL_SOCKET, name}]); set {
+		if v, set := k.lookup(k.option(wsa.SOL_SOCKET, name)); set {
 			return v, 0
 		}
 		if v, e := k.link.Option(wsa.SOL_SOCKET, name); e == 0 {
@@ -116,6 +116,6 @@ func setDontLinger(k *socket, v int) wsa.Errno {
 	if v != 0 {
 		on = 0
 	}
-	k.keep(k.in.options[optionKey{wsa.SOL_SOCKET, wsa.SO_LINGER}], int(int32(uint32(seconds)<<16|uint32(on))))
+	k.keep(k.option(wsa.SOL_SOCKET, wsa.SO_LINGER), int(int32(uint32(seconds)<<16|uint32(on))))
 	return 0
 }

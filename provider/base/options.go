@@ -3,6 +3,7 @@ package base
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -30,6 +31,11 @@ type option struct {
 	// A struct is only read: its bytes, and what writes them.
 	size   int
 	fields func(*socket, []byte) wsa.Errno
+
+	// A value of its own form: what reads it, with the size needed and EFAULT for a
+	// short buffer, and what sets it.
+	fetch func(*socket, *option, []byte) (int, wsa.Errno)
+	put   func(*socket, *option, []byte) wsa.Errno
 }
 
 // effect is what becomes of an option at the driver.
@@ -48,6 +54,7 @@ type access uint8
 const (
 	both    access = iota
 	getOnly        // setting it is ENOPROTOOPT
+	setOnly        // getting it is ENOPROTOOPT; write does all of it
 	setSelf        // write does all of it
 	refusal        // EINVAL since Vista, to get and to set
 )
@@ -96,15 +103,13 @@ var options = []option{
 	{level: wsa.SOL_SOCKET, name: wsa.SO_RANDOMIZE_PORT, on: onAll, boolean: true, early: true},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_PORT_SCALABILITY, on: onAll, boolean: true, early: true},
 	{level: wsa.SOL_SOCKET, name: wsa.SO_REUSE_UNICASTPORT, on: onAll, boolean: true},
-	{level: wsa.SOL_SOCKET, name: wsa.SO_REUSE_MULTICASTPORT, on: onAll, boolean: true},
+	{level: wsa.SOL_SOCKET, name: wsa.SO_REUSE_MULTICASTPORT, on: onAll, only: getOnly},
 
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_NODELAY, on: onStream | onFamily, boolean: true, down: told},
-	{level: wsa.IPPROTO_TCP, name: wsa.TCP_EXPEDITED, on: onStream | onFamily, boolean: true},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_KEEPIDLE, on: onStream | onFamily, def: 7200, min: 1, max: anyInt, down: needed},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_KEEPINTVL, on: onStream | onFamily, def: 1, min: 1, max: anyInt, down: needed},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_KEEPCNT, on: onStream | onFamily, def: 10, min: 1, max: 255, down: needed},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_MAXSEG, on: onStream | onFamily, only: getOnly, down: measured},
-	{level: wsa.IPPROTO_TCP, name: wsa.TCP_MAXRT, on: onStream | onFamily, min: -1, max: anyInt, down: needed},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_FASTOPEN, on: onStream | onFamily, boolean: true},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_FAIL_CONNECT_ON_ICMP_ERROR, on: onStream | onFamily, boolean: true, down: needed},
 	{level: wsa.IPPROTO_TCP, name: wsa.TCP_ICMP_ERROR_INFO, on: onStream | onFamily, only: getOnly, size: provider.ICMPErrorInfoSize, fields: connectICMP},
@@ -118,7 +123,6 @@ var options = []option{
 	{level: wsa.IPPROTO_IP, name: wsa.IP_PKTINFO, on: onMessage | onFamily, boolean: true, down: told},
 	{level: wsa.IPPROTO_IP, name: wsa.IP_RECVTTL, on: onMessage | onFamily, boolean: true, down: told},
 	{level: wsa.IPPROTO_IP, name: wsa.IP_RECVTOS, on: onMessage | onFamily, boolean: true, down: told},
-	{level: wsa.IPPROTO_IP, name: wsa.IP_MTU, on: onAll, only: getOnly, down: measured},
 
 	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_HDRINCL, on: onRaw | onIPv6, misfit: wsa.EINVAL, boolean: true, down: needed},
 	{level: wsa.IPPROTO_IPV6, name: wsa.IPV6_TCLASS, on: onType | onIPv6, max: 255, down: told},
@@ -137,10 +141,12 @@ func (o *option) room() int { return max(o.size, 4) }
 
 type optionKey struct{ level, name int32 }
 
-func index(rows []option) map[optionKey]*option {
-	m := make(map[optionKey]*option, len(rows))
-	for i := range rows {
-		m[optionKey{rows[i].level, rows[i].name}] = &rows[i]
+func index(tables ...[]option) map[optionKey]*option {
+	m := make(map[optionKey]*option)
+	for _, rows := range tables {
+		for i := range rows {
+			m[optionKey{rows[i].level, rows[i].name}] = &rows[i]
+		}
 	}
 	return m
 }
@@ -158,6 +164,10 @@ func getSockOpt(s *provider.Socket, level, name int32, out []byte) (int, wsa.Err
 	switch {
 	case e != 0:
 		return 0, e
+	case o.only == setOnly:
+		return 0, wsa.ENOPROTOOPT
+	case o.fetch != nil:
+		return o.fetch(k, o, out)
 	case len(out) < o.room():
 		return o.room(), wsa.EFAULT
 	case o.fields != nil:
@@ -185,6 +195,8 @@ func setSockOpt(s *provider.Socket, level, name int32, in []byte) wsa.Errno {
 		return e
 	case o.only == getOnly:
 		return wsa.ENOPROTOOPT
+	case o.put != nil:
+		return o.put(k, o, in)
 	case len(in) < 4:
 		return wsa.EFAULT
 	}
@@ -198,9 +210,9 @@ func (k *socket) find(level, name int32) (*option, wsa.Errno) {
 	default:
 		return nil, wsa.EINVAL
 	}
-	o := k.in.options[optionKey{level, name}]
+	o := k.option(level, name)
 	switch {
-	case o == nil:
+	case o == nil, level == wsa.IPPROTO_UDP && k.protocol != wsa.IPPROTO_UDP:
 		return nil, wsa.ENOPROTOOPT
 	case o.on&k.kind() != k.kind():
 		if o.misfit != 0 {
@@ -250,7 +262,7 @@ func (k *socket) set(o *option, v int) wsa.Errno {
 		return wsa.EINVAL
 	}
 	if o.write != nil {
-		if e := o.write(k, v); e != 0 || o.only == setSelf {
+		if e := o.write(k, v); e != 0 || o.only == setSelf || o.only == setOnly {
 			return e
 		}
 	}
@@ -282,13 +294,12 @@ type optionValue struct {
 }
 
 func (k *socket) keep(o *option, v int) {
-	for i := range k.values {
-		if k.values[i].option == o {
-			k.values[i].value = v
-			return
-		}
-	}
+	k.forget(o)
 	k.values = append(k.values, optionValue{o, v})
+}
+
+func (k *socket) forget(o *option) {
+	k.values = slices.DeleteFunc(k.values, func(v optionValue) bool { return v.option == o })
 }
 
 func (k *socket) valueOf(o *option) int {
@@ -309,8 +320,11 @@ func (k *socket) lookup(o *option) (v int, set bool) {
 
 // value is what an option stands at.
 func (k *socket) value(level, name int32) int {
-	return k.valueOf(k.in.options[optionKey{level, name}])
+	return k.valueOf(k.option(level, name))
 }
+
+// option is the row of an option, nil if there is none.
+func (k *socket) option(level, name int32) *option { return k.in.options[optionKey{level, name}] }
 
 // prepare brings a new endpoint to the socket's options: first what Windows has
 // other defaults for, then the journal. What an endpoint refuses now it accepted

@@ -160,7 +160,6 @@ func TestOptionErrors(t *testing.T) {
 		{stream4, wsa.SOL_SOCKET, 0x7777, 0, wsa.ENOPROTOOPT},
 		{stream4, wsa.IPPROTO_TCP, 0x7777, 0, wsa.ENOPROTOOPT},
 		{datagram4, wsa.IPPROTO_UDP, 0x7777, 0, wsa.ENOPROTOOPT},
-		{stream4, wsa.SOL_SOCKET, wsa.SO_RCVTIMEO, 5, wsa.ENOPROTOOPT}, // package sockets has it
 		{stream4, wsa.SOL_SOCKET, wsa.SO_USELOOPBACK, 1, wsa.EINVAL},
 		{stream4, wsa.SOL_SOCKET, wsa.SO_SNDLOWAT, 1, wsa.EINVAL},
 		{stream4, wsa.SOL_SOCKET, wsa.SO_RCVLOWAT, 1, wsa.EINVAL},

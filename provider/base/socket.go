@@ -40,9 +40,12 @@ type socket struct {
 	dropReset          bool // SIO_UDP_CONNRESET = FALSE
 	dropNetReset       bool // SIO_UDP_NETRESET = FALSE
 	values             []optionValue
+	rare               *rare
+	listener           *provider.Socket // that AcceptEx took the connection from
 
 	phase   atomic.Uint32 // a phase; leaves connecting in wakes too
 	connErr atomic.Uint32 // why the last connect failed: SO_ERROR
+	since   atomic.Int64  // when it was connected, by the base's clock; 0 = not known
 	term    atomic.Uint32 // why the connection ended: every later operation says so
 	soft    atomic.Pointer[softError]
 
@@ -133,6 +136,7 @@ func (k *socket) settle(l *link) {
 	st := l.State()
 	switch {
 	case st.Phase == Connected:
+		k.connectedNow()
 		k.phase.CompareAndSwap(uint32(connecting), uint32(connected))
 	case st.Phase != Dead:
 	case st.Err == wsa.ECONNRESET || st.Err == wsa.ECONNABORTED:

@@ -70,6 +70,7 @@ func NewNetwork(cfg NetworkConfig) *Network {
 type Host struct {
 	n     *Network
 	addrs []netip.Addr
+	told  []*func(wsa.Events) // of Changes
 }
 
 // Host adds a host with these addresses.
