@@ -53,10 +53,11 @@ type base struct {
 	options    map[optionKey]*option
 	now        func() time.Time
 	epoch      time.Time
+	changes    changes
 }
 
-// clock is the time since the base was made.
-func (b *base) clock() time.Duration { return b.now().Sub(b.epoch) }
+// clock is the time since the base was made, and never 0.
+func (b *base) clock() time.Duration { return b.now().Sub(b.epoch) + 1 }
 
 // instance is one WSPStartup: the base under one chain.
 type instance struct {

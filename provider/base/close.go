@@ -32,6 +32,7 @@ func closeSocket(s *provider.Socket, mode provider.CloseMode) wsa.Errno {
 		}
 	}
 	k.closed = true
+	k.unsubscribe()
 	k.link.owner.Store(nil)
 	k.link.Close(abort)
 	k.acceptMu.Lock()

@@ -118,6 +118,12 @@ type Queuer interface {
 	Queued() int
 }
 
+// TotalQueuer is a datagram Endpoint that can tell the bytes of all datagrams queued
+// (FIONREAD), which may cost more than Queued. It may be asked while a Recv runs.
+type TotalQueuer interface {
+	QueuedTotal() int
+}
+
 // Handler is an Endpoint that is an operating system's handle (SIO_BASE_HANDLE).
 type Handler interface {
 	SysHandle() (uintptr, bool)

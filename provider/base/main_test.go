@@ -93,6 +93,9 @@ func rigOf(t testing.TB, cfg base.Config, layers ...provider.Layer) *rig {
 			if left := n.Endpoints(); left != 0 {
 				t.Errorf("%d endpoints are left open", left)
 			}
+			if left := n.Self().Listeners(); left != 0 {
+				t.Errorf("%d subscriptions to changes are left", left)
+			}
 		})
 	}
 	t.Cleanup(r.end) // runs before those above

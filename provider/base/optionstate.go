@@ -40,7 +40,7 @@ var stateOptions = []option{
 }
 
 // connectedNow is the moment of a connection, by the base's clock.
-func (k *socket) connectedNow() { k.since.CompareAndSwap(0, max(1, int64(k.in.clock()))) }
+func (k *socket) connectedNow() { k.since.CompareAndSwap(0, int64(k.in.clock())) }
 
 // connectTime is SO_CONNECT_TIME in whole seconds; 0xFFFFFFFF of a socket that is
 // not connected, or not any more.

@@ -34,6 +34,9 @@ func ready(s *provider.Socket, mask wsa.Events) provider.Readiness {
 	if mask&wsa.FD_READ != 0 {
 		r.Queued = k.queued()
 	}
+	if mask&changeEvents != 0 {
+		r.Events |= k.changed()
+	}
 	r.Events &= mask
 	return r
 }
@@ -121,7 +124,8 @@ func (k *socket) waiting(st State) wsa.Errno {
 	return e
 }
 
-// queued is what FIONREAD says.
+// queued is what a receive would return now: of datagrams the first, or as many as
+// the driver says.
 func (k *socket) queued() int {
 	if !k.bound || k.stream() && k.now() != connected {
 		return 0
@@ -130,4 +134,13 @@ func (k *socket) queued() int {
 		return q.Queued()
 	}
 	return 0
+}
+
+// total is what FIONREAD says: of datagrams all that are queued, where the driver can
+// tell.
+func (k *socket) total() int {
+	if q, ok := k.link.Endpoint.(TotalQueuer); ok && k.bound && !k.stream() {
+		return q.QueuedTotal()
+	}
+	return k.queued()
 }

@@ -40,6 +40,7 @@ type socket struct {
 	dropReset          bool // SIO_UDP_CONNRESET = FALSE
 	dropNetReset       bool // SIO_UDP_NETRESET = FALSE
 	values             []optionValue
+	change             atomic.Pointer[change] // nil: not armed
 	rare               *rare
 	listener           *provider.Socket // that AcceptEx took the connection from
 
