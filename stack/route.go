@@ -47,4 +47,5 @@ func (s *Stack) applyRoutes() {
 	}
 	s.tcpip.SetRouteTable(table)
 	s.setRTO() // cannot fail: New has set the same options
+	s.tell()
 }

@@ -36,6 +36,8 @@ type Stack struct {
 	routes []Route
 	closed bool
 
+	changed []*func() // of OnChange
+
 	done chan struct{} // closed when Close has finished
 }
 

@@ -17,6 +17,7 @@ import (
 type datagram struct {
 	endpoint
 	flood flood
+	ahead ahead
 
 	to   tcpip.FullAddress    // of the Send that runs
 	soft atomic.Pointer[soft] // waits for the next Recv
@@ -153,7 +154,7 @@ func (d *datagram) State() base.State {
 	d.flood.check()
 	ready := d.ep.Readiness(waiter.EventIn | waiter.EventOut | waiter.EventErr)
 	s := base.State{
-		Readable: ready&waiter.EventIn != 0,
+		Readable: ready&waiter.EventIn != 0 || d.ahead.count.Load() > 0,
 		Writable: ready&waiter.EventOut != 0,
 		Soft:     ready&waiter.EventErr != 0 || d.soft.Load() != nil,
 		Drained:  true,
@@ -166,11 +167,15 @@ func (d *datagram) State() base.State {
 
 // Queued is the size of the first datagram; gVisor does not tell of the others.
 func (d *datagram) Queued() int {
-	n, err := d.ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
-	if err != nil {
-		return 0
+	if d.ahead.count.Load() == 0 {
+		return d.first()
 	}
-	return n
+	d.ahead.mu.Lock()
+	defer d.ahead.mu.Unlock()
+	if len(d.ahead.list) > 0 {
+		return len(d.ahead.list[0].data)
+	}
+	return d.first()
 }
 
 // SoftError is what the next Recv returns for an ICMP error, 0 if none waits.

@@ -97,6 +97,11 @@ func (d *datagram) Recv(m *provider.Msg) (int, wsa.Errno) {
 		return 0, s.errno
 	}
 	peek := m.Flags&wsa.MSG_PEEK != 0
+	d.ahead.mu.Lock()
+	defer d.ahead.mu.Unlock()
+	if n, e, ok := d.recvAhead(m, peek); ok {
+		return n, e
+	}
 	d.dst.reset(m.Buffers)
 	res, err := d.ep.Read(&d.dst, tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: true})
 	d.dst.reset(nil)
@@ -115,10 +120,7 @@ func (d *datagram) Recv(m *provider.Msg) (int, wsa.Errno) {
 	if !peek {
 		d.flood.took()
 	}
-	m.Addr = d.fromFull(res.RemoteAddr)
-	if m.Control != nil {
-		d.recvControl(m.Control, &res.ControlMessages)
-	}
+	d.told(m, &res)
 	if res.Count < res.Total {
 		return res.Count, wsa.EMSGSIZE
 	}

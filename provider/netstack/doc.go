@@ -25,7 +25,11 @@
 //     a socket that holds a byte already and is not asked is not protected.
 //   - ICMPv6 "address unreachable" does not end a connect, only "no route" and
 //     "port unreachable" do: it times out.
-//   - FIONREAD of a datagram socket is the size of the first datagram.
+//   - the size of any datagram but the first: FIONREAD takes the queue out of gVisor,
+//     up to SO_RCVBUF bytes, and Recv gives those first. What is behind more than
+//     that, but for one datagram, is not counted.
+//   - of TCP_INFO: bytes in flight, windows and the least round trip are 0.
+//   - a path MTU that ICMP has told: IP_MTU is the interface's.
 //
 // # Windows' defaults
 //

@@ -24,6 +24,7 @@ type Config struct {
 // A Driver opens endpoints on one Stack. Safe for concurrent use.
 type Driver struct {
 	tcpip  *tcpstack.Stack
+	stack  *stack.Stack // nil over a bare one
 	raw    bool
 	marker tcpip.NICID // a NIC that lives as long as the stack, 0 if there was none
 	bound  bindings
@@ -33,7 +34,11 @@ type Driver struct {
 var _ base.Driver = (*Driver)(nil)
 
 // New makes a Driver. Close it when its endpoints are closed.
-func New(c Config) *Driver { return newDriver(c.Stack.TCPIP(), c.Raw) }
+func New(c Config) *Driver {
+	d := newDriver(c.Stack.TCPIP(), c.Raw)
+	d.stack = c.Stack
+	return d
+}
 
 func newDriver(s *tcpstack.Stack, raw bool) *Driver {
 	d := &Driver{tcpip: s, raw: raw}

@@ -27,6 +27,8 @@ type endpoint struct {
 	entry waiter.Entry // registered once, by Watch
 	wake  func(wsa.Events)
 
+	unicast4, unicast6 atomic.Uint32 // IP_UNICAST_IF, IPV6_UNICAST_IF: a NIC
+
 	reuse bool      // SO_REUSEADDR; guarded by driver.bound.mu, as is held
 	held  []binding // what Bind took
 	probe keepAlive
@@ -96,6 +98,9 @@ func (e *endpoint) destination(a provider.Addr) (tcpip.FullAddress, wsa.Errno) {
 		return full, wsa.EADDRNOTAVAIL
 	case a.Addr().Is4In6() && e.ep.SocketOptions().GetV6Only():
 		return full, wsa.EADDRNOTAVAIL
+	}
+	if full.NIC == 0 {
+		full.NIC = e.unicastNIC(full.Addr)
 	}
 	return full, 0
 }

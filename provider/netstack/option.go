@@ -56,6 +56,13 @@ var options = map[optionKey]option{
 	{wsa.IPPROTO_IPV6, wsa.IPV6_MULTICAST_HOPS}: {onMessage, setInt(tcpip.MulticastTTLOption, 0, 255), intOption(tcpip.MulticastTTLOption)},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_DONTFRAG}:       {onMessage, setDontFragment, getDontFragment},
 	{wsa.IPPROTO_IPV6, wsa.IP_MTU_DISCOVER}:     {onAll, setDiscover, getDiscover},
+
+	{wsa.IPPROTO_UDP, wsa.UDP_NOCHECKSUM}:   {onDatagram, setNoChecksum, getNoChecksum},
+	{wsa.IPPROTO_IP, wsa.IP_UNICAST_IF}:     {onAll, setUnicastIF(false), getUnicastIF(false)},
+	{wsa.IPPROTO_IP, wsa.IP_MTU}:            {onAll, readOnly, getMTU},
+	{wsa.IPPROTO_IPV6, wsa.IPV6_UNICAST_IF}: {onAll, setUnicastIF(true), getUnicastIF(true)},
+	{wsa.IPPROTO_IPV6, wsa.IPV6_MTU}:        {onAll, readOnly, getMTU},
+	{wsa.IPPROTO_IPV6, wsa.IPV6_CHECKSUM}:   {onRaw, setInt(tcpip.IPv6Checksum, -1, 65534), intOption(tcpip.IPv6Checksum)},
 }
 
 func (e *endpoint) option(level, name int32) (option, bool) {

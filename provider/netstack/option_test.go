@@ -48,6 +48,9 @@ func TestOptions(t *testing.T) {
 		{"IPV6_TCLASS", wsa.IPPROTO_IPV6, wsa.IPV6_TCLASS, only6 | tcp | udp | raw, 0, []int{0x20}, []int{256}},
 		{"IPV6_MULTICAST_HOPS", wsa.IPPROTO_IPV6, wsa.IPV6_MULTICAST_HOPS, only6 | udp | raw, 1, []int{7}, []int{256}},
 		{"IPV6_DONTFRAG", wsa.IPPROTO_IPV6, wsa.IPV6_DONTFRAG, only6 | udp | raw, 0, []int{1, 0}, nil},
+		{"UDP_NOCHECKSUM", wsa.IPPROTO_UDP, wsa.UDP_NOCHECKSUM, udp, 0, []int{1, 0}, nil},
+		{"IPV6_CHECKSUM", wsa.IPPROTO_IPV6, wsa.IPV6_CHECKSUM, only6 | raw, -1, []int{2, -1}, []int{3, -2}},
+		{"IP_UNICAST_IF", wsa.IPPROTO_IP, wsa.IP_UNICAST_IF, tcp | udp | raw, 0, []int{1, 0}, []int{99}},
 		{"SO_LINGER", wsa.SOL_SOCKET, wsa.SO_LINGER, 0, 0, nil, nil},
 		{"IP_ADD_MEMBERSHIP", wsa.IPPROTO_IP, wsa.IP_ADD_MEMBERSHIP, 0, 0, nil, nil},
 	} {
