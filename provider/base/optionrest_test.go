@@ -16,10 +16,8 @@ var (
 	nowhere      []string
 )
 
-const (
-	readOnly  = -1 << 40 // in place of a value to set
-	writeOnly = -1 << 41 // in place of a default
-)
+// readOnly stands in place of a value to set.
+const readOnly = -1 << 31
 
 // TestOptionsKept are the rows of winsock-spi 9.1 to 9.3 that optionstate.go and
 // optionsip.go have: where they are, their default, what setting one gives, values

@@ -22,6 +22,8 @@ type datagram struct {
 	rx level
 	tx level
 
+	peeking sync.Mutex // held by who peeks: QueuedTotal moves where peeks start
+
 	// writing orders the registrations of the sender, who wants EPOLLOUT, and of
 	// the poller, which has seen it.
 	writing  sync.Mutex
@@ -202,6 +204,12 @@ func (d *datagram) hasDatagram() bool {
 // first is the size of the first datagram queued. Unlike FIONREAD, a peek tells
 // one of no bytes from none, and ping sockets know it too.
 func (d *datagram) first() (n int, ok bool) {
+	d.peeking.Lock()
+	defer d.peeking.Unlock()
+	return d.peekFirst()
+}
+
+func (d *datagram) peekFirst() (n int, ok bool) {
 	m := getMessage()
 	defer m.release()
 	if d.isPing() && d.ping == nil {

@@ -157,6 +157,10 @@ func (d *datagram) take(m *provider.Msg, flags int) (n int, e wsa.Errno, errno s
 		size = len(g.controlBytes())
 	}
 	g.prepare(true, size)
+	if flags&unix.MSG_PEEK != 0 {
+		d.peeking.Lock()
+		defer d.peeking.Unlock()
+	}
 	n, errno = g.receive(d.fd, flags)
 	if errno != 0 {
 		return 0, 0, errno

@@ -16,6 +16,8 @@ type Host struct {
 	config Config
 	poller *poller
 	pings  identifiers
+
+	changes changes
 }
 
 var (

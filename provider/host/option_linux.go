@@ -62,15 +62,33 @@ var options = map[optionKey]option{
 	{wsa.IPPROTO_IPV6, wsa.IPV6_DONTFRAG}:       {level: unix.IPPROTO_IPV6, name: unix.IPV6_DONTFRAG},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_PKTINFO}:        {level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVPKTINFO},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_HOPLIMIT}:       {level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVHOPLIMIT},
+
+	{wsa.IPPROTO_UDP, wsa.UDP_NOCHECKSUM}:     {level: unix.SOL_SOCKET, name: soNoCheck},
+	{wsa.IPPROTO_IP, wsa.IP_UNICAST_IF}:       {level: unix.IPPROTO_IP, name: unix.IP_UNICAST_IF, to: networkIndex, from: networkIndex}, // see of
+	{wsa.IPPROTO_IPV6, wsa.IPV6_UNICAST_IF}:   {level: unix.IPPROTO_IPV6, name: unix.IPV6_UNICAST_IF, to: networkIndex, from: networkIndex},
+	{wsa.IPPROTO_IPV6, wsa.IPV6_MTU}:          {level: unix.IPPROTO_IPV6, name: unix.IPV6_MTU},
+	{wsa.IPPROTO_IPV6, wsa.IPV6_MTU_DISCOVER}: {level: unix.IPPROTO_IPV6, name: unix.IPV6_MTU_DISCOVER, to: discover, from: discovers},
+	{wsa.IPPROTO_IPV6, wsa.IPV6_CHECKSUM}:     {level: unix.IPPROTO_IPV6, name: unix.IPV6_CHECKSUM},
 }
+
+// soNoCheck is SO_NO_CHECK of asm-generic/socket.h, which package unix lacks.
+const soNoCheck = 11
+
+// networkIndex is an interface index in network byte order, as the kernel has it, and
+// back.
+func networkIndex(v int) int { return int(int32(network32(uint32(v)))) }
 
 // of is the row of an option, as this endpoint needs it. Sharing an address that
 // somebody listens on is SO_REUSEPORT for a stream: Linux' SO_REUSEADDR does not
-// allow it, and is set by Bind for what it does mean.
+// allow it, and is set by Bind for what it does mean. Linux' IP_UNICAST_IF counts
+// for datagrams alone.
 func (e *endpoint) of(level, name int32) (option, bool) {
 	o, ok := options[optionKey{level, name}]
 	if ok && e.typ == wsa.SOCK_STREAM && level == wsa.SOL_SOCKET && name == wsa.SO_REUSEADDR {
 		o.name = unix.SO_REUSEPORT
+	}
+	if e.typ == wsa.SOCK_STREAM && name == wsa.IP_UNICAST_IF && (level == wsa.IPPROTO_IP || level == wsa.IPPROTO_IPV6) {
+		return option{}, false
 	}
 	return o, ok
 }

@@ -58,6 +58,11 @@ func TestOptions(t *testing.T) {
 		{wsa.AF_INET6, dgram, wsa.IPPROTO_IPV6, wsa.IPV6_MULTICAST_LOOP, 0, 0, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
 		{wsa.AF_INET6, dgram, wsa.IPPROTO_IPV6, wsa.IPV6_DONTFRAG, 1, 1, unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, 1},
 		{wsa.AF_INET6, dgram, wsa.IPPROTO_IPV6, wsa.IPV6_PKTINFO, 1, 1, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
+		{wsa.AF_INET, dgram, wsa.IPPROTO_UDP, wsa.UDP_NOCHECKSUM, 1, 1, unix.SOL_SOCKET, 11, 1},
+		{wsa.AF_INET, dgram, wsa.IPPROTO_IP, wsa.IP_UNICAST_IF, 1, 1, unix.IPPROTO_IP, unix.IP_UNICAST_IF, 1 << 24},
+		{wsa.AF_INET6, raw, wsa.IPPROTO_IPV6, wsa.IPV6_UNICAST_IF, 1, 1, unix.IPPROTO_IPV6, unix.IPV6_UNICAST_IF, 1 << 24},
+		{wsa.AF_INET6, dgram, wsa.IPPROTO_IPV6, wsa.IPV6_MTU_DISCOVER, 1, 1, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DO},
+		{wsa.AF_INET6, raw, wsa.IPPROTO_IPV6, wsa.IPV6_CHECKSUM, 4, 4, unix.IPPROTO_IPV6, unix.IPV6_CHECKSUM, 4},
 		{wsa.AF_INET6, dgram, wsa.IPPROTO_IPV6, wsa.IPV6_HOPLIMIT, 1, 1, unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
 	} {
 		tested[[2]int32{c.level, c.name}] = true
@@ -79,7 +84,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%d/%d: the kernel has %d, %v; want %d", c.level, c.name, v, err, c.kget)
 		}
 	}
-	measured := map[[2]int32]bool{{wsa.IPPROTO_TCP, wsa.TCP_MAXSEG}: true, {wsa.IPPROTO_IP, wsa.IP_MTU}: true}
+	measured := map[[2]int32]bool{{wsa.IPPROTO_TCP, wsa.TCP_MAXSEG}: true, {wsa.IPPROTO_IP, wsa.IP_MTU}: true, {wsa.IPPROTO_IPV6, wsa.IPV6_MTU}: true}
 	for _, k := range host.OptionKeys() {
 		if !tested[k] && !measured[k] {
 			t.Errorf("option %d/%d is not tested", k[0], k[1])
@@ -107,7 +112,11 @@ func TestOptionErrors(t *testing.T) {
 	equal(t, "PMTUD 9", e.SetOption(wsa.IPPROTO_IP, wsa.IP_MTU_DISCOVER, 9), wsa.EINVAL)
 	_, errno = e.Option(wsa.IPPROTO_IP, wsa.IP_MTU)
 	equal(t, "MTU, unconnected", errno, wsa.ENOTCONN)
+	equal(t, "unicast interface of a stream", e.SetOption(wsa.IPPROTO_IP, wsa.IP_UNICAST_IF, 1), wsa.ENOPROTOOPT)
 	six := openTCP(t, h, wsa.AF_INET6)
+	equal(t, "unicast interface of a stream, IPv6", six.SetOption(wsa.IPPROTO_IPV6, wsa.IPV6_UNICAST_IF, 1), wsa.ENOPROTOOPT)
+	_, errno = six.Option(wsa.IPPROTO_IPV6, wsa.IPV6_MTU)
+	equal(t, "MTU, unconnected, IPv6", errno, wsa.ENOTCONN)
 	v, errno := six.Option(wsa.IPPROTO_IPV6, wsa.IPV6_V6ONLY)
 	must(t, "IPV6_V6ONLY", errno)
 	equal(t, "IPV6_V6ONLY, unset", v, 1)
