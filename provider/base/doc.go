@@ -23,9 +23,26 @@
 // # Rows, not switches
 //
 // What differs between sockets is data: the triples a driver serves
-// ([Driver.Protocols]), the options (options.go), the ioctls (ioctl.go), the
-// multipoint rules ([MultipointFlags]). Adding an option is adding a row.
-// Option and ioctl values are little-endian, as on Windows, on every machine.
+// ([Driver.Protocols]), the options (options.go, optionstate.go, optionsip.go), the
+// ioctls (ioctl.go, ioctlrows.go), the multipoint rules ([MultipointFlags]). Adding an
+// option is adding a row. Option and ioctl values are little-endian, as on Windows, on
+// every machine, and laid out as on 64-bit Windows. A pointer in one (CSADDR_INFO,
+// SOCKET_ADDRESS_LIST, INTERFACE_INFO_EX) is the offset of what it points to from the
+// start of the value.
+//
+// # Options and ioctls that are only kept
+//
+// What winsock-spi 9 has accepted and stored (R = A) reads back and has no effect:
+// SO_DEBUG, SO_DONTROUTE, SO_GROUP_PRIORITY, SO_RANDOMIZE_PORT, SO_PORT_SCALABILITY,
+// SO_REUSE_UNICASTPORT, TCP_EXPEDITED_1122 and TCP_BSDURGENT, TCP_TIMESTAMPS, TCP_FASTOPEN,
+// IP_OPTIONS and IPV6_HOPOPTS, the IFLIST options, IP_RECEIVE_BROADCAST, -RECVIF,
+// -RECVDSTADDR, -ECN, -RECVERR and -USER_MTU, IPV6_PROTECTION_LEVEL,
+// UDP_RECV_MAX_COALESCED_SIZE, UDP_CHECKSUM_COVERAGE, SIO_LOOPBACK_FAST_PATH,
+// SIO_TCP_INITIAL_RTO. SO_SNDTIMEO and SO_RCVTIMEO are kept for package sockets, which
+// does the waiting. What it rejects (R = N) is ENOPROTOOPT, and so are PVD_CONFIG,
+// SO_OPENTYPE, SIO_FLUSH and UDP_SEND_MSG_SIZE (no driver cuts a send into datagrams);
+// SIO_IDEAL_SEND_BACKLOG_*, SIO_EXT_* and SIO_RCVALL, but for turning it off, are
+// EOPNOTSUPP.
 //
 // # What is decided here where the sources leave a choice
 //
@@ -43,6 +60,14 @@
 //   - A deferred connection (CF_DEFER) still counts for the level FD_ACCEPT, so
 //     that select and a blocking accept find it; that it is not indicated again
 //     is the once-only rule of package sockets.
+//   - FD_ADDRESS_LIST_CHANGE and FD_ROUTING_INTERFACE_CHANGE stand for a difference to
+//     what was so when the ioctl armed them, for the socket's own family and
+//     destination; they are a level until it is armed anew, and a pended call succeeds
+//     as long as they show. One that was undone before anybody asked is not told.
+//   - SO_CONNECT_TIME of an accepted socket counts from WSPAccept.
+//   - SIO_MULTIPOINT_LOOPBACK and SIO_MULTICAST_SCOPE are the options of the same
+//     meaning, and SO_UPDATE_ACCEPT_CONTEXT names the listener by Socket.Handle: package
+//     sockets puts that there in place of a handle of its own.
 //   - Closing a socket that was failed from outside (Socket.Fail) resets it: the
 //     peer must not take a killed flow for one that ended.
 //
@@ -50,8 +75,8 @@
 //
 // WSPJoinLeaf and WSPDuplicateSocket return EOPNOTSUPP, a ProtocolInfo with a
 // duplication token is EINVAL, multicast membership, the bind conflict matrix of
-// winsock-spi 9.5 (the driver's own rules hold), SO_CONDITIONAL_ACCEPT and
-// SO_PROTOCOL_INFO are ENOPROTOOPT or absent: the issue "The provider interface,
-// whole" brings them as further rows. The flag rules of multipoint sockets are
+// winsock-spi 9.5 (the driver's own rules hold) and SO_CONDITIONAL_ACCEPT are
+// ENOPROTOOPT or absent: the issue "The provider interface, whole" brings them as
+// further rows. The flag rules of multipoint sockets are
 // complete.
 package base

@@ -124,6 +124,13 @@ type TotalQueuer interface {
 	QueuedTotal() int
 }
 
+// CircularQueuer is a datagram Endpoint whose full queue can lose its oldest datagram
+// in place of the newest (SIO_ENABLE_CIRCULAR_QUEUEING), from then on. False: not this
+// one. Without it the ioctl is ENOPROTOOPT.
+type CircularQueuer interface {
+	DropOldest() bool
+}
+
 // Handler is an Endpoint that is an operating system's handle (SIO_BASE_HANDLE).
 type Handler interface {
 	SysHandle() (uintptr, bool)

@@ -37,6 +37,8 @@ var furtherControls = map[uint32]control{
 	wsa.SIO_RCVALL_MCAST:     {in: 4, on: onRaw | onFamily, misfit: wsa.EINVAL, do: receiveAll},
 	wsa.SIO_RCVALL_IGMPMCAST: {in: 4, on: onRaw | onFamily, misfit: wsa.EINVAL, do: receiveAll},
 
+	wsa.SIO_ENABLE_CIRCULAR_QUEUEING: {on: onMessage | onFamily, misfit: wsa.EINVAL, do: circularQueueing},
+
 	// What a send queue holds beyond what is sent is the network's secret.
 	wsa.SIO_FLUSH:                     {on: onAll, do: refuse(wsa.ENOPROTOOPT)},
 	wsa.SIO_IDEAL_SEND_BACKLOG_QUERY:  {on: onAll, do: refuse(wsa.EOPNOTSUPP)},
@@ -84,6 +86,15 @@ func asOption(v4, v6 int32) func(*socket, []byte, []byte) wsa.Errno {
 		}
 		return k.set(o, int(int32(binary.LittleEndian.Uint32(in))))
 	}
+}
+
+// circularQueueing has a full queue lose its oldest datagram; ENOPROTOOPT where the
+// network cannot.
+func circularQueueing(k *socket, _, _ []byte) wsa.Errno {
+	if q, ok := k.link.Endpoint.(CircularQueuer); !ok || !q.DropOldest() {
+		return wsa.ENOPROTOOPT
+	}
+	return 0
 }
 
 // receiveAll: a bound raw socket may turn off what is never on. Promiscuous

@@ -33,6 +33,8 @@ func TestIoctlRows(t *testing.T) {
 	}{
 		{"9.6 SIO_ASSOCIATE_HANDLE", stream4, wsa.SIO_ASSOCIATE_HANDLE, nil, 0, wsa.ENOPROTOOPT, 0, false},
 		{"9.6 SIO_FIND_ROUTE", stream4, wsa.SIO_FIND_ROUTE, dst, 16, wsa.ENOPROTOOPT, 0, false},
+		{"9.6 SIO_ENABLE_CIRCULAR_QUEUEING", datagram4, wsa.SIO_ENABLE_CIRCULAR_QUEUEING, nil, 0, ok, 0, false},
+		{"9.6 SIO_ENABLE_CIRCULAR_QUEUEING on a stream", stream4, wsa.SIO_ENABLE_CIRCULAR_QUEUEING, nil, 0, wsa.EINVAL, 0, false},
 		{"9.6 SIO_FLUSH", stream4, wsa.SIO_FLUSH, nil, 0, wsa.ENOPROTOOPT, 0, false},
 		{"9.6 SIO_GET_QOS", stream4, wsa.SIO_GET_QOS, nil, 99, wsa.ENOPROTOOPT, 0, false},
 		{"9.6 SIO_GET_GROUP_QOS", stream4, wsa.SIO_GET_GROUP_QOS, nil, 99, wsa.ENOPROTOOPT, 0, false},
@@ -234,4 +236,36 @@ func TestQueuedTotal(t *testing.T) {
 	s := connectedTo(r, d.Script)
 	d.Last().SetQueued(99)
 	check(s, 99) // a stream has one number only
+}
+
+// TestCircularQueueing: the oldest datagram is lost, not the newest (9.6); a driver
+// that cannot makes it ENOPROTOOPT.
+func TestCircularQueueing(t *testing.T) {
+	for _, circular := range []bool{false, true} {
+		r := newRig(t, basetest.NewNetwork(basetest.NetworkConfig{Datagrams: 2}))
+		s := r.udp()
+		r.bind(s, "10.0.0.1:53")
+		want := "ab"
+		if circular {
+			_, e := r.ioctl(s, wsa.SIO_ENABLE_CIRCULAR_QUEUEING, nil, nil)
+			r.want("enable", e, 0)
+			want = "bc"
+		}
+		c := r.udp()
+		for _, text := range []string{"a", "b", "c"} {
+			r.sendTo(c, "10.0.0.1:53", text)
+		}
+		got := ""
+		for range 2 {
+			one, _, e := r.recvFrom(s, 9)
+			r.want("recv", e, 0)
+			got += one
+		}
+		if got != want {
+			t.Errorf("circular %v: %q, want %q", circular, got, want)
+		}
+	}
+	r := newRig(t, basetest.NewScript())
+	_, e := r.ioctl(r.udp(), wsa.SIO_ENABLE_CIRCULAR_QUEUEING, nil, nil)
+	r.want("a driver that cannot", e, wsa.ENOPROTOOPT)
 }

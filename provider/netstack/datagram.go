@@ -54,6 +54,9 @@ func (d *datagram) Watch(wake func(wsa.Events)) { d.watch(d, wake) }
 // NotifyEvent is gVisor's wake.
 func (d *datagram) NotifyEvent(m waiter.EventMask) {
 	d.flood.check()
+	if m&waiter.ReadableEvents != 0 && d.ahead.circular.Load() {
+		d.turn()
+	}
 	d.wake(hints(m))
 }
 

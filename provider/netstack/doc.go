@@ -28,6 +28,7 @@
 //   - the size of any datagram but the first: FIONREAD takes the queue out of gVisor,
 //     up to SO_RCVBUF bytes, and Recv gives those first. What is behind more than
 //     that, but for one datagram, is not counted.
+//   - a circular queue (SIO_ENABLE_CIRCULAR_QUEUEING) of raw and ICMP sockets.
 //   - of TCP_INFO: bytes in flight, windows and the least round trip are 0.
 //   - a path MTU that ICMP has told: IP_MTU is the interface's.
 //

@@ -257,3 +257,44 @@ func TestTCPInfo(t *testing.T) {
 		}
 	})
 }
+
+// TestCircularQueue: a full queue loses its oldest datagrams, not the newest.
+func TestCircularQueue(t *testing.T) {
+	each(t, func(t *testing.T, n *net, fam family) {
+		a, b := udp(t, n.a, fam.af), udp(t, n.b, fam.af)
+		at := b.bind(fam.b, 0)
+		b.must("small", b.SetOption(wsa.SOL_SOCKET, wsa.SO_RCVBUF, 4096))
+		if !b.Endpoint.(base.CircularQueuer).DropOldest() {
+			t.Fatal("not of a UDP endpoint")
+		}
+		if raw := open(t, n.a, fam.af, wsa.SOCK_RAW, wsa.IPPROTO_UDP); raw.Endpoint.(base.CircularQueuer).DropOldest() {
+			t.Error("of a raw endpoint")
+		}
+		size, _ := b.Option(wsa.SOL_SOCKET, wsa.SO_RCVBUF)
+		const one, last = 1000, 200
+		for i := range last + 1 {
+			m := msg(make([]byte, one))
+			m.Buffers[0][0], m.Addr = byte(i), at
+			_, e := a.Send(m)
+			a.must("send", e)
+		}
+		// The last to come is the last in the queue: no wake tells of one that only moved up.
+		var got []byte
+		for len(got) == 0 || got[len(got)-1] != last {
+			m := msg(make([]byte, one))
+			if _, e := b.Recv(m); e == wsa.EWOULDBLOCK {
+				b.await("readable", readable)
+				continue
+			}
+			got = append(got, m.Buffers[0][0])
+		}
+		for i := 1; i < len(got); i++ {
+			if got[i] <= got[i-1] {
+				t.Fatalf("out of order: %v", got)
+			}
+		}
+		if total := b.Endpoint.(base.TotalQueuer).QueuedTotal(); total != 0 || size < one {
+			t.Errorf("%d bytes are left", total)
+		}
+	})
+}

@@ -73,9 +73,20 @@ func (h *Host) deliver(protocol int32, from, to netip.AddrPort, buffers [][]byte
 }
 
 func (e *endpoint) hear(from, to netip.AddrPort, buffers [][]byte) {
+	if e.circular && e.queue.n == e.n.cfg.Datagrams {
+		e.queue.drop()
+	}
 	if e.queue.push(e.n.cfg.Datagrams, from, to, buffers) {
 		e.changed(arrived)
 	}
+}
+
+// DropOldest makes the queue circular.
+func (e *endpoint) DropOldest() bool {
+	e.n.mu.Lock()
+	defer e.n.mu.Unlock()
+	e.circular = true
+	return true
 }
 
 // complain is an ICMP error that comes back.

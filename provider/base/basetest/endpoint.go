@@ -38,8 +38,9 @@ type endpoint struct {
 	ready, waiting   []*endpoint
 
 	// A datagram endpoint's: see datagram.go.
-	queue  datagrams
-	errors []softError
+	queue    datagrams
+	circular bool
+	errors   []softError
 
 	options map[[2]int32]int
 }
