@@ -106,7 +106,9 @@ func updateAcceptContext(k *socket, _ *option, in []byte) wsa.Errno {
 	if !ok {
 		return wsa.ENOTSOCK
 	}
-	k.values = values
+	for _, v := range values { // what the socket itself was told besides stays, as on its endpoint
+		k.keep(v.option, v.value)
+	}
 	k.prepare(k.link, true)
 	return 0
 }

@@ -165,6 +165,7 @@ func TestUpdateContext(t *testing.T) {
 	r.want("option", r.set(l, wsa.IPPROTO_TCP, wsa.TCP_NODELAY, 1), 0)
 	d.Last().On("Accept", basetest.Result{Endpoint: acceptable()})
 	into := r.tcp()
+	r.want("own option", r.set(into, wsa.IPPROTO_TCP, wsa.TCP_KEEPIDLE, 77), 0)
 	r.want("early", update(into, of(l)), wsa.ENOTCONN)
 	_, e := r.accept(l, provider.AcceptRequest{Into: into})
 	r.want("AcceptEx", e, 0)
@@ -176,6 +177,9 @@ func TestUpdateContext(t *testing.T) {
 	r.want("update", update(into, of(l)), 0)
 	if v, _ := r.get(into, wsa.IPPROTO_TCP, wsa.TCP_NODELAY); v != 1 {
 		t.Error("it does not have the listener's options")
+	}
+	if v, _ := r.get(into, wsa.IPPROTO_TCP, wsa.TCP_KEEPIDLE); v != 77 {
+		t.Errorf("its own option is %d", v)
 	}
 	_, e = r.get(into, wsa.SOL_SOCKET, wsa.SO_UPDATE_ACCEPT_CONTEXT)
 	r.want("get", e, wsa.ENOPROTOOPT)

@@ -79,6 +79,11 @@
 //     binds it again, and EADDRINUSE means that somebody was faster.
 //   - SO_SNDBUF and SO_RCVBUF turn the kernel's tuning of that buffer off and are
 //     capped by net.core.[rw]mem_max.
+//   - FIONREAD of a UDP socket peeks at every datagram queued, at most 4096 of them, one
+//     system call each; of raw and ping sockets it is the first datagram's size.
+//   - IP_UNICAST_IF and IPV6_UNICAST_IF are ENOPROTOOPT on streams, circular queues on
+//     all sockets: the kernel has no such thing.
+//   - Interfaces and Changes see the network namespace of the thread that calls.
 //   - IP_MULTICAST_LOOP acts at the sender, as everywhere but on Windows.
 //   - Ping sockets (SOCK_DGRAM, IPPROTO_ICMP) need net.ipv4.ping_group_range. Where
 //     it forbids them and raw sockets are allowed, one of those plays the part:
