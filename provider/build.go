@@ -147,6 +147,12 @@ func (b *builder) openBase(base *Entry, depth int) error {
 	b.chain.Table = b.edge
 	b.chain.path = Path{
 		Recv: b.edge.WSPRecv, RecvFrom: b.edge.WSPRecvFrom, Send: b.edge.WSPSend, SendTo: b.edge.WSPSendTo, Ready: b.edge.Ready,
+		ioctl: b.edge.WSPIoctl,
+		redeem: func(r *SocketRequest) (*Socket, wsa.Errno) {
+			q := *r
+			q.Info = substitute(r.Info, &own, r)
+			return table.WSPSocket(&q)
+		},
 	}
 	if several, ok := base.Base.(Batcher); ok {
 		b.chain.path.SendBatch, b.chain.path.RecvBatch = several.Batch()

@@ -16,8 +16,8 @@ func (c *Chain) edge(base ProcTable, own *ProtocolInfo) ProcTable {
 		q := *r
 		q.Info = substitute(r.Info, own, r)
 		s, e := base.WSPSocket(&q)
-		if e != 0 {
-			return nil, e
+		if e != 0 || s.Opened() { // by a token of WSPDuplicateSocket it is one that lives already
+			return s, e
 		}
 		return c.adopt(s, r.Origin, r.made), 0
 	}

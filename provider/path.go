@@ -11,6 +11,9 @@ type Path struct {
 	// SendBatch is SendTo and RecvBatch is RecvFrom for several datagrams in one
 	// call; nil where the base has neither ([Batcher]).
 	SendBatch, RecvBatch BatchFunc
+
+	ioctl  func(*Socket, *IoctlRequest) (int, wsa.Errno)
+	redeem func(*SocketRequest) (*Socket, wsa.Errno)
 }
 
 // StepAside states that for s the layer's data entries and its Ready do nothing
@@ -30,4 +33,21 @@ func (s *Socket) Direct() *Path {
 		return nil
 	}
 	return &s.chain.path
+}
+
+// BaseIoctl is the WSPIoctl of the chain's base, past all layers: for
+// SIO_BASE_HANDLE, which no layer may answer (winsock-spi 5.10).
+func (c *Chain) BaseIoctl(s *Socket, r *IoctlRequest) (int, wsa.Errno) { return c.path.ioctl(s, r) }
+
+// Redeem is the WSPSocket of the chain's base for a ProtocolInfo with the token of
+// WSPDuplicateSocket, past all layers: it returns the socket that the token was
+// made for, which they have seen opened and will see closed once. Descriptors are
+// counted above.
+func (c *Chain) Redeem(r *SocketRequest) (*Socket, wsa.Errno) { return c.path.redeem(r) }
+
+// Retired reports whether the owner has given the chain up (Retire).
+func (c *Chain) Retired() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dying
 }

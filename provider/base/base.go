@@ -54,6 +54,7 @@ type base struct {
 	now        func() time.Time
 	epoch      time.Time
 	changes    changes
+	tokens     tokens
 }
 
 // clock is the time since the base was made, and never 0.
@@ -114,16 +115,6 @@ func (b *base) Startup(r *provider.StartupRequest) (provider.ProcTable, wsa.Errn
 
 // joinLeaf is not supported yet, see the package comment.
 func joinLeaf(s *provider.Socket, _ *provider.JoinRequest) (*provider.Socket, wsa.Errno) {
-	k, e := reader(s)
-	if e != 0 {
-		return nil, e
-	}
-	k.mu.RUnlock()
-	return nil, wsa.EOPNOTSUPP
-}
-
-// duplicateSocket is not supported yet, see the package comment.
-func duplicateSocket(s *provider.Socket, _ uint32) (*provider.ProtocolInfo, wsa.Errno) {
 	k, e := reader(s)
 	if e != 0 {
 		return nil, e

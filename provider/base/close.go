@@ -32,6 +32,9 @@ func closeSocket(s *provider.Socket, mode provider.CloseMode) wsa.Errno {
 		}
 	}
 	k.closed = true
+	if k.offered {
+		k.in.tokens.drop(k)
+	}
 	k.unsubscribe()
 	k.link.owner.Store(nil)
 	k.link.Close(abort)

@@ -146,14 +146,17 @@ func (k *socket) failed(e wsa.Errno) {
 
 // renew puts a fresh endpoint under the socket in place of a spent one. An
 // explicit bind is repeated, port included; options are replayed.
-func (k *socket) renew() wsa.Errno {
+func (k *socket) renew() wsa.Errno { return k.replace(k.link.drop) }
+
+// replace is renew, with away to end the old endpoint.
+func (k *socket) replace(away func()) wsa.Errno {
 	ep, e := k.in.driver.Open(k.row.Family, k.row.Type, k.protocol)
 	if e != 0 {
 		return e
 	}
 	// The old endpoint goes first: it may hold the address, and none of its wakes
 	// may find the next attempt running.
-	k.link.drop()
+	away()
 	k.link = newLink(ep, k)
 	k.prepare(k.link, false)
 	k.phase.Store(uint32(fresh))

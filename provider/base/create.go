@@ -28,7 +28,7 @@ func (in *instance) socket(r *provider.SocketRequest) (*provider.Socket, wsa.Err
 		info = in.own
 	}
 	if info.ProviderReserved != 0 {
-		return nil, wsa.EINVAL
+		return in.redeem(info.ProviderReserved)
 	}
 	row, protocol, e := in.resolve(r, info)
 	if e != 0 {

@@ -73,10 +73,8 @@
 //
 // # What is not here yet
 //
-// WSPJoinLeaf and WSPDuplicateSocket return EOPNOTSUPP, a ProtocolInfo with a
-// duplication token is EINVAL, multicast membership, the bind conflict matrix of
+// WSPJoinLeaf returns EOPNOTSUPP; multicast membership, the bind conflict matrix of
 // winsock-spi 9.5 (the driver's own rules hold) and SO_CONDITIONAL_ACCEPT are
 // ENOPROTOOPT or absent: the issue "The provider interface, whole" brings them as
-// further rows. The flag rules of multipoint sockets are
-// complete.
+// further rows. The flag rules of multipoint sockets are complete.
 package base

@@ -25,6 +25,7 @@ var controls = map[uint32]control{
 	wsa.SIO_UDP_CONNRESET:         {in: 4, on: onDatagram | onFamily, misfit: wsa.EINVAL, do: reportReset},
 	wsa.SIO_UDP_NETRESET:          {in: 4, on: onDatagram | onFamily, misfit: wsa.EINVAL, do: reportNetReset},
 	wsa.SIO_BASE_HANDLE:           {out: 8, on: onAll, do: baseHandle},
+	wsa.SIO_REUSE_SOCKET:          {on: onStream | onFamily, misfit: wsa.EINVAL, do: reuse},
 }
 
 // ioctl is WSPIoctl: EINVAL for an unknown code or one for other sockets, EFAULT

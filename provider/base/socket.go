@@ -35,6 +35,7 @@ type socket struct {
 	hadPeer  bool          // datagram: connected once
 	mixed    bool          // datagram: others' datagrams may be queued from before the connect
 	active   bool          // connected by WSPConnect, not accepted
+	offered  bool          // tokens of it may be open
 
 	shutRecv, shutSend bool
 	dropReset          bool // SIO_UDP_CONNRESET = FALSE

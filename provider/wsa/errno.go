@@ -18,6 +18,7 @@ const (
 	INVALID_HANDLE    Errno = 6
 	NOT_ENOUGH_MEMORY Errno = 8
 	INVALID_PARAMETER Errno = 87
+	WAIT_TIMEOUT      Errno = 258
 	OPERATION_ABORTED Errno = 995
 	IO_INCOMPLETE     Errno = 996
 	IO_PENDING        Errno = 997

@@ -15,6 +15,7 @@ var table = map[Errno]row{
 	INVALID_HANDLE:      {"WSA_INVALID_HANDLE", "invalid event handle", syscall.EBADF, INVALID_HANDLE},
 	NOT_ENOUGH_MEMORY:   {"WSA_NOT_ENOUGH_MEMORY", "not enough memory", syscall.ENOMEM, NOT_ENOUGH_MEMORY},
 	INVALID_PARAMETER:   {"WSA_INVALID_PARAMETER", "invalid parameter", 0, INVALID_PARAMETER},
+	WAIT_TIMEOUT:        {"WAIT_TIMEOUT", "the wait timed out", syscall.ETIMEDOUT, WAIT_TIMEOUT},
 	OPERATION_ABORTED:   {"WSA_OPERATION_ABORTED", "overlapped operation aborted", syscall.ECANCELED, OPERATION_ABORTED},
 	IO_INCOMPLETE:       {"WSA_IO_INCOMPLETE", "overlapped operation not complete", 0, IO_INCOMPLETE},
 	IO_PENDING:          {"WSA_IO_PENDING", "overlapped operation pending", 0, IO_PENDING},

@@ -19,5 +19,9 @@ const (
 	SIO_BASE_HANDLE                    uint32 = 0x48000022
 	SIO_KEEPALIVE_VALS                 uint32 = 0x98000004
 	SIO_UDP_CONNRESET                  uint32 = 0x9800000C
-	SIO_UDP_NETRESET                   uint32 = 0x9800000F
+	// SIO_REUSE_SOCKET is not in the SDK: it makes a stream socket that has ended
+	// like new, bound as it was (TF_REUSE_SOCKET of DisconnectEx).
+	SIO_REUSE_SOCKET uint32 = 0x9800F001
+
+	SIO_UDP_NETRESET uint32 = 0x9800000F
 )
