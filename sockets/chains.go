@@ -36,6 +36,19 @@ type slot struct {
 	mu      sync.Mutex
 	chain   *provider.Chain
 	retired bool
+	foreign bool // of another session, of which a socket was handed over
+}
+
+// foster has close wait for a chain of another session, of which a socket was
+// handed over: if that one ends before, nobody else does.
+func (c *chains) foster(chain *provider.Chain) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	own := func(p *slot) bool { return p.chain == chain }
+	if slices.ContainsFunc(c.old, own) || slices.ContainsFunc(slices.Collect(maps.Values(c.now)), own) {
+		return
+	}
+	c.old = append(c.old, &slot{chain: chain, foreign: true})
 }
 
 // Resolve is which entry of the catalog a request would open, and why.
@@ -254,8 +267,9 @@ func (p *slot) ended() (bool, error) {
 	}
 }
 
-// close retires all chains and waits until they have ended.
-func (c *chains) close() error {
+// close retires all chains and waits until they have ended, but for those that
+// sockets of other sessions live on.
+func (c *chains) close(parted []*provider.Chain) error {
 	c.mu.Lock()
 	c.closed = true
 	all := slices.AppendSeq(slices.AppendSeq(c.old, maps.Values(c.now)), maps.Values(c.next.all))
@@ -263,11 +277,15 @@ func (c *chains) close() error {
 	errs := []error{c.err}
 	c.mu.Unlock()
 	for _, p := range all {
-		p.retire()
-		if p.chain != nil {
-			<-p.chain.Done()
-			errs = append(errs, p.chain.Err())
+		if !p.foreign {
+			p.retire()
 		}
+		switch {
+		case p.chain == nil, slices.Contains(parted, p.chain), p.foreign && !p.chain.Retired():
+			continue
+		}
+		<-p.chain.Done()
+		errs = append(errs, p.chain.Err())
 	}
 	return errors.Join(errs...)
 }

@@ -12,7 +12,15 @@
 // ([wsa.Errno]), readiness. [Session.Socket] hands that out as it is, to who
 // waits by other means (an event loop) and keeps the laws of package provider.
 //
-// Above is the Go face: [Session.DialContext], [Session.Listen] and
+// One face is Winsock's own: [Session.ProcTable] is the SDK's table of 30
+// functions over descriptors ([SOCKET]), with all that waits: blocking and
+// non-blocking calls, select and [Session.WSAPoll], event objects, messages,
+// overlapped operations with events, completion routines ([Thread]) and
+// completion ports ([CompletionPort]), and the extension functions, which are
+// methods of [Session]. [Session.Upcalls] are the functions that a provider calls.
+// Sessions of one [Processes] hand sockets to each other (WSPDuplicateSocket).
+//
+// The other is the Go face: [Session.DialContext], [Session.Listen] and
 // [Session.ListenPacket] with [TCPConn], [Listener] and [UDPConn], which behave
 // as package net's on Linux. Where the two part (an unreachable UDP port,
 // truncated datagrams, shutdown, IPV6_V6ONLY …) is one table, in errors.go, and
@@ -43,11 +51,19 @@
 //
 // # Goroutines
 //
-// Everything may be called from any goroutine. Reads of one connection are done
-// one at a time, and so are writes; a read, a write and settings do run beside
-// each other. Close may be called at any time: it ends what waits, lets a table
-// call that runs return, and closes last and alone (law 4). Blocking happens in
-// one function, await; nothing here polls but a connection that lingers.
+// Everything may be called from any goroutine. What a direction of a socket has to
+// do waits in one queue, first come, first served: blocked callers, which wait in
+// their own goroutines, and overlapped operations, which have none; so reads of one
+// connection are done one at a time, and so are writes, while a read, a write and
+// settings do run beside each other. Close may be called at any time: it ends what
+// waits, lets a table call that runs return, and closes last and alone (law 4).
+// Blocking on a socket happens in one function, await; nothing here polls but what
+// waits for an acknowledgement that a stack need not tell of: a connection that
+// lingers, and DisconnectEx.
+//
+// Overlapped operations and network events are served by at most GOMAXPROCS
+// goroutines of the session, none while there is nothing to do, and by those that
+// wait for a completion port.
 //
 // The package starts a goroutine for a connection that lingers (SetLinger with a
 // time) and, while DialContext runs, for the second address family; the first

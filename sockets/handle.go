@@ -50,12 +50,23 @@ func (h *handles) remove(handle uint64) {
 	}
 }
 
+// drop takes back the number of one more descriptor of a socket, whose traffic is
+// counted under its own.
+func (h *handles) drop(handle uint64) {
+	h.mu.Lock()
+	delete(h.open, handle)
+	h.mu.Unlock()
+}
+
 // traffic is what all sockets have moved, those that are closed too.
 func (h *handles) traffic() (in, out uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	in, out = h.in, h.out
-	for _, s := range h.open {
+	for n, s := range h.open {
+		if n != s.Handle() {
+			continue
+		}
 		in += s.Traffic.BytesIn.Load()
 		out += s.Traffic.BytesOut.Load()
 	}

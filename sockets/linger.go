@@ -1,8 +1,8 @@
 package sockets
 
 import (
+	"context"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/netnsd/netnsd/provider"
@@ -33,8 +33,8 @@ func (k *sock) finish() error {
 // ends. False if there is nothing to linger for.
 func (k *sock) lingerFor(d time.Duration) bool {
 	err := k.alone(func() wsa.Errno { return k.table.WSPShutdown(k.s, wsa.SD_SEND) })
-	return err == nil && k.session.background(func() {
-		if k.drained(d) {
+	return err == nil && k.owner().background(func() {
+		if k.drained(k.owner().ctx, d) {
 			k.end(provider.CloseBackground)
 		} else {
 			k.end(provider.CloseAbort)
@@ -42,20 +42,31 @@ func (k *sock) lingerFor(d time.Duration) bool {
 	})
 }
 
-// drained waits until all that was sent is acknowledged; false after limit. It
-// waits as a direction of its own, as the socket's are closed.
-func (k *sock) drained(limit time.Duration) bool {
-	d := direction{closed: new(atomic.Bool), wake: k.wr.wake}
-	d.setLimit(time.Now().Add(limit))
-	defer d.setLimit(time.Time{})
-	poll := time.AfterFunc(drainPoll, d.signal)
+// drained waits until all that was sent is acknowledged; false after limit, or
+// when ctx ends. It stands in the queue of those that send, to be woken, behind
+// those whom the close has sent away.
+func (k *sock) drained(ctx context.Context, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	d := &k.wr
+	d.call.Lock()
+	defer d.call.Unlock()
+	p := d.waiting()
+	d.join(p)
+	defer d.leave(p)
+	poll := time.AfterFunc(drainPoll, func() { d.prod(p) })
 	defer poll.Stop()
-	_, err := d.await(k.session.ctx, func(bool) wsa.Errno {
-		if k.table.Ready(k.s, wsa.EvDrained).Events&wsa.EvDrained != 0 {
-			return 0
+	for {
+		wakes := d.wakes.Load()
+		switch {
+		case k.table.Ready(k.s, wsa.EvDrained).Events&wsa.EvDrained != 0:
+			return true
+		case ctx.Err() != nil:
+			return false
+		case d.wakes.Load() != wakes:
+			continue
 		}
 		poll.Reset(drainPoll)
-		return wsa.EWOULDBLOCK
-	})
-	return err == nil
+		d.pause(ctx, p)
+	}
 }

@@ -32,7 +32,7 @@ func (l *Listener) AcceptTCP() (*TCPConn, error) {
 		s, e, err := l.conn.sock.accept()
 		switch {
 		case e == 0 && err == nil:
-			k, err := l.conn.sock.session.newSock(s)
+			k, err := l.conn.sock.owner().newSock(s, nil)
 			if err != nil {
 				return nil, l.failure(opAccept, 0, err)
 			}

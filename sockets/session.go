@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -27,10 +28,13 @@ type Config struct {
 	// socket more is EMFILE. Default 65536.
 	MaxSockets int
 	// Handles is counted up for the sockets' handles. Sessions that share one never
-	// give a number twice between them. Default: the session's own.
+	// give a number twice between them. Default: that of Processes.
 	Handles *atomic.Uint64
 	// Resources outlive the session's chains; default: the session's own.
 	Resources *provider.Resources
+	// Processes are the sessions that this one may hand sockets to by
+	// WSPDuplicateSocket, and get them from. Default: itself alone.
+	Processes *Processes
 	// Log is told of panics in layers; default: nothing is logged.
 	Log *slog.Logger
 	// Origin is who asks, copied for each socket and completed with what is
@@ -60,6 +64,13 @@ type Session struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // lingering closes
 
+	workers     workers
+	descriptors descriptors // of the Winsock face
+	down        atomic.Bool // NOTINITIALISED from now on
+	contexts    contexts
+	starts      atomic.Int32
+	process     uint32
+
 	mu     sync.Mutex
 	closed bool
 	open   map[*sock]struct{} // of the Go face
@@ -79,8 +90,11 @@ func Startup(cfg Config) (*Session, error) {
 	if cfg.Resources == nil {
 		cfg.Resources = new(provider.Resources)
 	}
+	if cfg.Processes == nil {
+		cfg.Processes = new(Processes)
+	}
 	if cfg.Handles == nil {
-		cfg.Handles = new(atomic.Uint64)
+		cfg.Handles = &cfg.Processes.handles
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -90,28 +104,45 @@ func Startup(cfg Config) (*Session, error) {
 		s.origin = *cfg.Origin
 	}
 	s.handles.max, s.handles.last = cfg.MaxSockets, cfg.Handles
+	s.process = s.cfg.Processes.join(s)
+	s.starts.Store(1)
+	s.workers.init(runtime.GOMAXPROCS(0))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
+
+// Process is the number that other sessions of Config.Processes hand sockets to
+// this one by.
+func (s *Session) Process() uint32 { return s.process }
 
 // Close ends the session (WSACleanup): every socket is failed with ENETDOWN,
 // those of the Go face are reset and closed, the chains are retired, and Close
 // waits until they have ended. A socket that was opened with [Session.Socket]
 // is closed by who opened it, who learns from the failure that it is time: Close
-// waits for that too. The error is what the layers reported while they ended;
+// waits for that too. A socket that another session has a descriptor of is that
+// one's from now on, and its chain ends with it. The error is what the layers reported while they ended;
 // further calls wait and return the same.
 func (s *Session) Close() error {
 	s.end.Do(func() {
+		s.down.Store(true)
+		s.cfg.Processes.leave(s.process)
+		parted, theirs := s.part()
 		mine := s.leaveAll() // before they fail, so that they say that they are closed
 		for k := range s.Sockets() {
-			k.Fail(wsa.ENETDOWN, "session closed")
+			if !theirs[k] {
+				k.Fail(wsa.ENETDOWN, "session closed")
+			}
 		}
 		s.cancel()
 		for _, k := range mine {
+			if k.winsock != nil {
+				k.abandon((*Overlapped).cancelSilently)
+			}
 			k.end(provider.CloseAbort)
 		}
 		s.wg.Wait()
-		s.err = s.chains.close()
+		s.workers.wait()
+		s.err = s.chains.close(parted)
 	})
 	return s.err
 }

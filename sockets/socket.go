@@ -14,16 +14,18 @@ import (
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
-// sock is an open socket with blocking operations: the table's, and await.
+// sock is an open socket with operations that wait: the table's, and await. Both
+// faces stand on it.
 //
-// Locks: rd.mu, wr.mu, ctl, in this order. A table call is made with one of
+// Locks: rd.call, wr.call, ctl, in this order. A table call is made with one of
 // them held, close with all three; none is taken by a wake.
 type sock struct {
-	session *Session
+	session atomic.Pointer[Session] // whose Close ends it; changes when it is handed over
 	table   *provider.ProcTable
 	s       *provider.Socket
 	rd, wr  direction
 	ctl     sync.Mutex // control operations, which run beside data operations
+	winsock *winsock   // what the Winsock face adds; nil on the Go face
 
 	closed atomic.Bool
 	linger atomic.Int64 // seconds; noLinger
@@ -31,15 +33,20 @@ type sock struct {
 
 const noLinger = -1
 
+func (k *sock) owner() *Session { return k.session.Load() }
+
 // newSock takes care of s. If the session has ended it closes s and fails.
-func (s *Session) newSock(k *provider.Socket) (*sock, error) {
-	n := &sock{session: s, table: &k.Chain().Table, s: k}
+func (s *Session) newSock(k *provider.Socket, w *winsock) (*sock, error) {
+	n := &sock{table: &k.Chain().Table, s: k, winsock: w}
+	n.session.Store(s)
 	n.linger.Store(noLinger)
 	for _, d := range []*direction{&n.rd, &n.wr} {
-		d.closed, d.wake = &n.closed, make(chan struct{}, 1)
+		d.closed = &n.closed
+		d.job.k = n
 	}
-	n.rd.try = n.tryReceive
-	n.wr.try = n.trySend
+	if w != nil {
+		w.attach(n)
+	}
 	n.table.Watch(k, n, watched)
 	if err := s.keep(n); err != nil {
 		n.table.WSPCloseSocket(k, provider.CloseAbort)
@@ -54,118 +61,123 @@ func (s *Session) openSock(r *provider.SocketRequest) (*sock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.newSock(k)
+	return s.newSock(k, nil)
 }
 
-// tryReceive is one try of the operation in rd. What was queued before
-// CloseRead is still delivered; only then does the socket learn of it.
-func (k *sock) tryReceive(pended bool) wsa.Errno {
-	d := &k.rd
-	e := k.perform(d, pended)
-	if e == wsa.EWOULDBLOCK && d.shut.Load() {
+// try is one try of c, with d.call held.
+func (k *sock) try(d *direction, c *call, pended bool) wsa.Errno {
+	switch {
+	case c.other != nil:
+		return c.other(pended)
+	case d == &k.wr && d.shut.Load():
+		return wsa.ESHUTDOWN
+	}
+	if c.enough > 0 && k.readable(c.enough) == wsa.EWOULDBLOCK {
+		return wsa.EWOULDBLOCK
+	}
+	e := k.move(d, c, pended)
+	if e == wsa.EWOULDBLOCK && d == &k.rd && d.shut.Load() {
+		// What was queued before CloseRead was delivered; now the socket learns of it.
 		k.table.WSPShutdown(k.s, wsa.SD_RECEIVE)
 		return wsa.ESHUTDOWN
 	}
 	return e
 }
 
-// trySend is one try of the operation in wr.
-func (k *sock) trySend(pended bool) wsa.Errno {
-	if k.wr.shut.Load() {
-		return wsa.ESHUTDOWN
+// move is the table's data operation: once, or until all of c is moved.
+func (k *sock) move(d *direction, c *call, pended bool) wsa.Errno {
+	for {
+		n, e := k.perform(d, c, pended)
+		c.n += n
+		switch {
+		case e != 0 && e != wsa.EWOULDBLOCK && c.whole && d == &k.rd && c.n > 0:
+			return 0 // MSG_WAITALL got a part; the error is the next receive's
+		case e != 0 || !c.whole || n == 0:
+			return e
+		case c.advance(n):
+			return 0
+		}
+		c.resumed = true // what is left was offered before
 	}
-	return k.perform(&k.wr, pended)
 }
 
-func (k *sock) perform(d *direction, pended bool) (e wsa.Errno) {
-	d.msg.Flags &^= wsa.MSG_PENDED
-	if pended || d.resumed {
-		d.msg.Flags |= wsa.MSG_PENDED
+func (k *sock) perform(d *direction, c *call, pended bool) (int, wsa.Errno) {
+	m := &d.msg
+	*m = provider.Msg{Buffers: c.buffers, Flags: c.flags, Addr: c.addr, Control: c.control}
+	if c.buffers == nil {
+		d.bufs[0] = c.buffer
+		m.Buffers = d.bufs[:]
 	}
-	if d.n, e = d.op(k.s, &d.msg); d.n < 0 || d.n > len(d.bufs[0]) {
+	if pended || c.resumed {
+		m.Flags |= wsa.MSG_PENDED
+	}
+	size := m.Len()
+	n, e := c.data(k.s, m)
+	if n < 0 || n > size {
 		// A layer that counts wrong must not make a caller slice out of range.
-		k.s.Fail(wsa.SYSCALLFAILURE, fmt.Sprintf("%d bytes moved of a buffer of %d", d.n, len(d.bufs[0])))
-		d.n, e = 0, wsa.SYSCALLFAILURE
+		k.s.Fail(wsa.SYSCALLFAILURE, fmt.Sprintf("%d bytes moved of a buffer of %d", n, size))
+		n, e = 0, wsa.SYSCALLFAILURE
 	}
-	return e
-}
-
-// transfer runs op on p; d.mu is held.
-func (k *sock) transfer(d *direction, op func(*provider.Socket, *provider.Msg) (int, wsa.Errno), p []byte, to provider.Addr) (int, wsa.Errno, error) {
-	d.bufs[0], d.op, d.n = p, op, 0
-	d.msg = provider.Msg{Buffers: d.bufs[:], Addr: to}
-	e, err := d.await(context.Background(), d.try)
-	d.bufs[0], d.op = nil, nil
-	return d.n, e, err
+	if e != wsa.EWOULDBLOCK {
+		c.addr, c.flags = m.Addr, m.Flags&^wsa.MSG_PENDED
+	}
+	m.Buffers, m.Control, d.bufs[0] = nil, nil, nil
+	return n, e
 }
 
 // receive is WSPRecv, or WSPRecvFrom if the source is wanted.
 func (k *sock) receive(p []byte, from bool) (int, provider.Addr, wsa.Errno, error) {
-	d := &k.rd
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	op := k.table.WSPRecv
+	c := call{data: k.table.WSPRecv, buffer: p}
 	if from {
-		op = k.table.WSPRecvFrom
+		c.data = k.table.WSPRecvFrom
 	}
-	n, e, err := k.transfer(d, op, p, provider.Addr{})
-	return n, d.msg.Addr, e, err
+	e, err := k.await(context.Background(), &k.rd, &c)
+	return c.n, c.addr, e, err
 }
 
 // send is WSPSend until all of p is taken. n is what was.
 func (k *sock) send(p []byte) (n int, e wsa.Errno, err error) {
-	d := &k.wr
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	defer func() { d.resumed = false }()
-	for {
-		m, e, err := k.transfer(d, k.table.WSPSend, p[n:], provider.Addr{})
-		n += m
-		d.resumed = true // what is left was offered before
-		switch {
-		case e != 0 || err != nil || n == len(p):
-			return n, e, err
-		case m == 0:
-			return n, 0, io.ErrUnexpectedEOF
-		}
+	c := call{data: k.table.WSPSend, buffer: p, whole: true}
+	e, err = k.await(context.Background(), &k.wr, &c)
+	if e == 0 && err == nil && c.n < len(p) {
+		err = io.ErrUnexpectedEOF
 	}
+	return c.n, e, err
 }
 
 // sendTo is WSPSendTo: one datagram.
 func (k *sock) sendTo(p []byte, to provider.Addr) (int, wsa.Errno, error) {
-	d := &k.wr
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return k.transfer(d, k.table.WSPSendTo, p, to)
+	c := call{data: k.table.WSPSendTo, buffer: p, addr: to}
+	e, err := k.await(context.Background(), &k.wr, &c)
+	return c.n, e, err
 }
 
 // connect is WSPConnect, and waits for the end of the attempt.
 func (k *sock) connect(ctx context.Context, to provider.Addr) (wsa.Errno, error) {
-	d := &k.wr
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	r := &provider.ConnectRequest{To: to}
-	return d.await(ctx, func(started bool) wsa.Errno {
+	return k.await(ctx, &k.wr, &call{other: func(started bool) wsa.Errno {
 		if !started {
 			return k.table.WSPConnect(k.s, r)
 		}
-		if r := k.table.Ready(k.s, wsa.FD_CONNECT); r.Events&wsa.FD_CONNECT != 0 {
-			return r.Connect
-		}
-		return wsa.EWOULDBLOCK
-	})
+		return k.attempt()
+	}})
+}
+
+// attempt is what has become of a connection attempt.
+func (k *sock) attempt() wsa.Errno {
+	if r := k.table.Ready(k.s, wsa.FD_CONNECT); r.Events&wsa.FD_CONNECT != 0 {
+		return r.Connect
+	}
+	return wsa.EWOULDBLOCK
 }
 
 // accept is WSPAccept, and waits for a connection.
 func (k *sock) accept() (n *provider.Socket, e wsa.Errno, err error) {
-	d := &k.rd
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	r := new(provider.AcceptRequest)
-	e, err = d.await(context.Background(), func(bool) (e wsa.Errno) {
+	e, err = k.await(context.Background(), &k.rd, &call{other: func(bool) (e wsa.Errno) {
 		n, e = k.table.WSPAccept(k.s, r)
 		return e
-	})
+	}})
 	return n, e, err
 }
 
@@ -225,8 +237,8 @@ func (k *sock) shutReceive() error {
 	})
 }
 
-// close ends the socket: operations under way return net.ErrClosed, and when
-// none is left WSPCloseSocket runs, last and alone. It waits for that only.
+// close ends the socket: operations under way return net.ErrClosed, and
+// WSPCloseSocket runs, last and alone. It waits for table calls that run only.
 func (k *sock) close(m provider.CloseMode) error {
 	if !k.leave() {
 		return net.ErrClosed
@@ -242,6 +254,9 @@ func (k *sock) leave() bool {
 	}
 	k.rd.signal()
 	k.wr.signal()
+	if k.winsock != nil {
+		k.winsock.wake(wsa.FD_CLOSE | changes)
+	}
 	return true
 }
 
@@ -252,17 +267,20 @@ func (k *sock) end(m provider.CloseMode) error {
 		k.wr.setLimit(time.Time{})
 		k.table.Watch(k.s, nil, 0)
 		e := k.table.WSPCloseSocket(k.s, m)
-		k.session.forget(k)
+		if w := k.winsock; w != nil && w.shared.Load() {
+			k.owner().cfg.Processes.withdraw(k)
+		}
+		k.owner().forget(k)
 		return e
 	})
 }
 
 // alone runs f when no other operation runs.
 func (k *sock) alone(f func() wsa.Errno) error {
-	k.rd.mu.Lock()
-	defer k.rd.mu.Unlock()
-	k.wr.mu.Lock()
-	defer k.wr.mu.Unlock()
+	k.rd.call.Lock()
+	defer k.rd.call.Unlock()
+	k.wr.call.Lock()
+	defer k.wr.call.Unlock()
 	k.ctl.Lock()
 	defer k.ctl.Unlock()
 	return f().Err()

@@ -1,0 +1,173 @@
+package sockets
+
+import (
+	"time"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// WSPProcTable is WSPPROC_TABLE as the SDK has it: 30 functions over descriptors,
+// in its order. It is the classic face of a session, for who knows Winsock, and
+// for its tables to be tested against.
+//
+// What differs from ws2spi.h: lpErrno is the last result; lpOverlapped's thread is
+// a [*Thread]; a buffer and its length are one slice; sockaddrs are their bytes;
+// a window and its message are a [MessageProc]. Out-parameters are pointers, as
+// there, and are not touched by a call that fails or pends.
+//
+// A call blocks, on a socket in blocking mode, as the SDK says, and nowhere else.
+// All functions may be called from any goroutine. EWOULDBLOCK, EINTR, ENOTSOCK,
+// ENETDOWN and NOTINITIALISED are not repeated below.
+type WSPProcTable struct {
+	// WSPAccept takes the first connection (LPWSPACCEPT). cond, nil to accept, runs
+	// in the calling goroutine. The new socket has the listener's mode, options and
+	// network events. EFAULT, EINVAL, EOPNOTSUPP, ECONNREFUSED (CF_REJECT),
+	// TRY_AGAIN (CF_DEFER), ECONNRESET, EMFILE, ENOBUFS.
+	WSPAccept func(s SOCKET, addr []byte, addrlen *int32, cond ConditionProc, callbackData any) (SOCKET, wsa.Errno)
+	// WSPAddressToString writes the numeric text of an address as UTF-16, with its
+	// NUL; length is in characters. EFAULT: too small, and length is what it takes.
+	WSPAddressToString func(address []byte, info *provider.ProtocolInfo, text []uint16, length *uint32) wsa.Errno
+	// WSPAsyncSelect has post told of network events; the socket becomes non-blocking.
+	WSPAsyncSelect func(s SOCKET, post MessageProc, events wsa.Events) wsa.Errno
+	// WSPBind gives the socket its local address.
+	WSPBind func(s SOCKET, name []byte) wsa.Errno
+	// WSPCancelBlockingCall ends the call of the table's thread that blocks: EINTR
+	// there. EINVAL: none does, or the table has no thread ([Session.ThreadProcTable]).
+	WSPCancelBlockingCall func() wsa.Errno
+	// WSPCleanup gives up one WSPStartup; the last one ends the session: see [Session.Close].
+	WSPCleanup func() wsa.Errno
+	// WSPCloseSocket ends the descriptor and, with the last one, the socket, as
+	// SO_LINGER says. Overlapped operations complete with OPERATION_ABORTED.
+	WSPCloseSocket func(s SOCKET) wsa.Errno
+	// WSPConnect connects. Connect data is EPROTONOSUPPORT, a QOS EOPNOTSUPP.
+	WSPConnect func(s SOCKET, name, callerData, calleeData []byte, sqos, gqos *QOS) wsa.Errno
+	// WSPDuplicateSocket writes what the session registered as process
+	// ([Config.Process]) opens s by, once, with WSPSocket.
+	WSPDuplicateSocket func(s SOCKET, process uint32, info *provider.ProtocolInfo) wsa.Errno
+	// WSPEnumNetworkEvents fetches what was recorded and resets event, if given.
+	WSPEnumNetworkEvents func(s SOCKET, event *Event, ne *NetworkEvents) wsa.Errno
+	// WSPEventSelect has event signalled by network events; the socket becomes
+	// non-blocking.
+	WSPEventSelect func(s SOCKET, event *Event, events wsa.Events) wsa.Errno
+	// WSPGetOverlappedResult is what became of o: 0 or the operation's error;
+	// IO_INCOMPLETE if it is pending. wait needs an HEvent (INVALID_HANDLE).
+	WSPGetOverlappedResult func(s SOCKET, o *Overlapped, n *uint32, wait bool, flags *wsa.MsgFlags) wsa.Errno
+	// WSPGetPeerName writes the peer's address.
+	WSPGetPeerName func(s SOCKET, name []byte, namelen *int32) wsa.Errno
+	// WSPGetSockName writes the local address.
+	WSPGetSockName func(s SOCKET, name []byte, namelen *int32) wsa.Errno
+	// WSPGetSockOpt reads an option; optlen becomes the value's size.
+	WSPGetSockOpt func(s SOCKET, level, name int32, value []byte, optlen *int32) wsa.Errno
+	// WSPGetQOSByName fails: no template has any name. EINVAL.
+	WSPGetQOSByName func(s SOCKET, name []byte, qos *QOS) wsa.Errno
+	// WSPIoctl controls the socket; n becomes the bytes in out, or those it takes
+	// with EFAULT. The *_CHANGE codes wait, or pend.
+	WSPIoctl func(s SOCKET, code uint32, in, out []byte, n *uint32, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
+	// WSPJoinLeaf joins a multicast group, and returns s itself.
+	WSPJoinLeaf func(s SOCKET, name, callerData, calleeData []byte, sqos, gqos *QOS, flags uint32) (SOCKET, wsa.Errno)
+	// WSPListen starts listening, or changes the backlog.
+	WSPListen func(s SOCKET, backlog int) wsa.Errno
+	// WSPRecv receives into the buffers, in order. n and flags are set when it has.
+	WSPRecv func(s SOCKET, buffers [][]byte, n *uint32, flags *wsa.MsgFlags, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
+	// WSPRecvDisconnect is SD_RECEIVE. Disconnect data is ENOPROTOOPT.
+	WSPRecvDisconnect func(s SOCKET, data []byte) wsa.Errno
+	// WSPRecvFrom is WSPRecv, and writes the source.
+	WSPRecvFrom func(s SOCKET, buffers [][]byte, n *uint32, flags *wsa.MsgFlags, from []byte, fromlen *int32, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
+	// WSPSelect waits until sockets of the sets are ready, and leaves those in them.
+	WSPSelect func(nfds int, read, write, except *FDSet, timeout *time.Duration) (int, wsa.Errno)
+	// WSPSend sends the buffers: all of them, on a blocking socket or overlapped.
+	WSPSend func(s SOCKET, buffers [][]byte, n *uint32, flags wsa.MsgFlags, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
+	// WSPSendDisconnect is SD_SEND. Disconnect data is ENOPROTOOPT.
+	WSPSendDisconnect func(s SOCKET, data []byte) wsa.Errno
+	// WSPSendTo sends a datagram to an address; on a stream it is WSPSend.
+	WSPSendTo func(s SOCKET, buffers [][]byte, n *uint32, flags wsa.MsgFlags, to []byte, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
+	// WSPSetSockOpt sets an option.
+	WSPSetSockOpt func(s SOCKET, level, name int32, value []byte) wsa.Errno
+	// WSPShutdown ends one or both directions (SD_*).
+	WSPShutdown func(s SOCKET, how int) wsa.Errno
+	// WSPSocket opens a socket by the catalog, or by info: then it may be what
+	// WSPDuplicateSocket wrote, and g and flags do not matter.
+	WSPSocket func(af, typ, protocol int32, info *provider.ProtocolInfo, g, flags uint32) (SOCKET, wsa.Errno)
+	// WSPStringToAddress reads the text of an address; length is its size then.
+	WSPStringToAddress func(text string, af int32, info *provider.ProtocolInfo, address []byte, length *int32) wsa.Errno
+}
+
+// QOS is a quality of service. None can be had: wherever it is given the answer
+// is EOPNOTSUPP.
+type QOS struct{ ProviderSpecific []byte }
+
+// ConditionProc is LPCONDITIONPROC, the condition function of WSPAccept. IP has no
+// caller data and no groups.
+type ConditionProc func(caller, callee []byte, callbackData any) provider.CondResult
+
+// functions are what a table has: of a session and the thread that its calls are of.
+type functions struct {
+	s *Session
+	t *Thread
+}
+
+// ProcTable is the session as Winsock has it. It has no thread: its blocking calls
+// are ended by closing the socket.
+func (s *Session) ProcTable() WSPProcTable { return s.ThreadProcTable(nil) }
+
+// ThreadProcTable is a table for one thread: WSPCancelBlockingCall ends its
+// blocking calls, and its completion routines run where t waits, if a call names
+// no other thread.
+func (s *Session) ThreadProcTable(t *Thread) WSPProcTable {
+	f := &functions{s, t}
+	return WSPProcTable{
+		WSPAccept:              f.accept,
+		WSPAddressToString:     f.addressToString,
+		WSPAsyncSelect:         f.asyncSelect,
+		WSPBind:                f.bind,
+		WSPCancelBlockingCall:  f.cancelBlockingCall,
+		WSPCleanup:             s.cleanup,
+		WSPCloseSocket:         f.closeSocket,
+		WSPConnect:             f.connect,
+		WSPDuplicateSocket:     f.duplicateSocket,
+		WSPEnumNetworkEvents:   f.enumNetworkEvents,
+		WSPEventSelect:         f.eventSelect,
+		WSPGetOverlappedResult: f.getOverlappedResult,
+		WSPGetPeerName:         f.getPeerName,
+		WSPGetSockName:         f.getSockName,
+		WSPGetSockOpt:          f.getSockOpt,
+		WSPGetQOSByName:        f.getQOSByName,
+		WSPIoctl:               f.ioctl,
+		WSPJoinLeaf:            f.joinLeaf,
+		WSPListen:              f.listen,
+		WSPRecv:                f.recv,
+		WSPRecvDisconnect:      f.recvDisconnect,
+		WSPRecvFrom:            f.recvFrom,
+		WSPSelect:              f.selectSockets,
+		WSPSend:                f.send,
+		WSPSendDisconnect:      f.sendDisconnect,
+		WSPSendTo:              f.sendTo,
+		WSPSetSockOpt:          f.setSockOpt,
+		WSPShutdown:            f.shutdown,
+		WSPSocket:              f.socket,
+		WSPStringToAddress:     f.stringToAddress,
+	}
+}
+
+func (f *functions) find(h SOCKET) (*sock, wsa.Errno) {
+	if f.s.down.Load() {
+		return nil, wsa.NOTINITIALISED
+	}
+	return f.s.descriptors.find(h)
+}
+
+// thread is the one that a completion routine runs on.
+func (f *functions) thread(t *Thread) *Thread {
+	if t != nil {
+		return t
+	}
+	return f.t
+}
+
+func (f *functions) cancelBlockingCall() wsa.Errno {
+	if f.t == nil {
+		return wsa.EINVAL
+	}
+	return f.t.CancelBlockingCall()
+}

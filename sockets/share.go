@@ -1,0 +1,202 @@
+package sockets
+
+import (
+	"slices"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/wsa"
+)
+
+// duplicateSocket is WSPDuplicateSocket (winsock-spi 3.10, 8.1).
+func (f *functions) duplicateSocket(h SOCKET, process uint32, info *provider.ProtocolInfo) wsa.Errno {
+	k, e := f.find(h)
+	all := f.s.cfg.Processes
+	switch {
+	case e != 0:
+		return e
+	case process == 0 || !all.has(process):
+		return wsa.EINVAL
+	case info == nil:
+		return wsa.EFAULT
+	}
+	var i *provider.ProtocolInfo
+	e = k.alongside(func() (e wsa.Errno) {
+		i, e = k.table.WSPDuplicateSocket(k.s, process)
+		if e == 0 {
+			all.offer(i, k, process)
+			k.winsock.shared.Store(true)
+		}
+		return e
+	})
+	if e == 0 {
+		*info = *i
+	}
+	return e
+}
+
+// redeem is WSPSocket with what WSPDuplicateSocket wrote: one more descriptor of
+// that socket. The socket keeps the chain that it was made with; what decides on
+// this session's chain is asked as if the connection were made here. EACCES: it
+// said no, and the offer stands as before.
+func (s *Session) redeem(info *provider.ProtocolInfo) (SOCKET, wsa.Errno) {
+	all := s.cfg.Processes
+	k, e := all.claim(info, s.process)
+	if e != 0 {
+		return INVALID_SOCKET, e
+	}
+	h, e := s.take(k, info)
+	all.settle(info, e == 0)
+	return h, e
+}
+
+func (s *Session) take(k *sock, info *provider.ProtocolInfo) (SOCKET, wsa.Errno) {
+	if e := s.admit(k); e != 0 {
+		return INVALID_SOCKET, e
+	}
+	n, e := s.handles.add(k.s)
+	if e != 0 {
+		return INVALID_SOCKET, e
+	}
+	h := SOCKET(n)
+	e = k.alongside(func() wsa.Errno {
+		again, e := k.s.Chain().Redeem(&provider.SocketRequest{
+			AF: wsa.FROM_PROTOCOL_INFO, Type: wsa.FROM_PROTOCOL_INFO, Protocol: wsa.FROM_PROTOCOL_INFO,
+			Info: info, Origin: k.s.Origin,
+		})
+		if e == 0 && again != k.s {
+			e = wsa.EINVAL
+		}
+		if e == 0 {
+			e = s.hold(h, k, true)
+		}
+		return e
+	})
+	if e != 0 {
+		s.handles.drop(n)
+		return INVALID_SOCKET, e
+	}
+	s.chains.foster(k.s.Chain())
+	return h, 0
+}
+
+// admit has the deciding layers of the chain that k would have here judge it. A
+// socket that has no peer, or may send to others, could be used past them: such a
+// one is only admitted where nothing decides, or on its own chain.
+func (s *Session) admit(k *sock) wsa.Errno {
+	o := s.origin
+	var local provider.Addr
+	e := k.alongside(func() wsa.Errno {
+		if peer, e := k.table.WSPGetPeerName(k.s); e == 0 {
+			o.Destination = peer
+		}
+		local, _ = k.table.WSPGetSockName(k.s)
+		return 0
+	})
+	if e != 0 {
+		return wsa.EINVAL
+	}
+	entry, _, e := s.cfg.Catalog.Snapshot().Resolve(&provider.SocketRequest{AF: k.s.Family, Type: k.s.Type, Protocol: k.s.Protocol, Origin: &o})
+	if e != 0 {
+		return e
+	}
+	c, err := s.Chain(entry.Info.CatalogEntryID)
+	switch {
+	case err != nil:
+		return code(err)
+	case c == k.s.Chain(), !slices.ContainsFunc(c.Storeys(), func(s provider.Storey) bool { return s.Decides }):
+		return 0
+	case o.Destination.IsZero(), k.s.Type != wsa.SOCK_STREAM:
+		return wsa.EACCES
+	}
+	f := provider.Facts{
+		Origin: &o, Type: k.s.Type, Protocol: k.s.Protocol, Local: local, Remote: o.Destination,
+		Names: o.NamesOf(o.Destination.Addr()), Late: k.s.Learned(),
+	}
+	op := provider.OpConnect
+	if k.winsock.offered.Load() {
+		op = provider.OpAccept
+	}
+	v := c.Decide(f, op)
+	c.Witness(f, op, v)
+	if v.Denied() {
+		return wsa.EACCES
+	}
+	return 0
+}
+
+// hold gives k a descriptor in s.
+func (s *Session) hold(h SOCKET, k *sock, extra bool) wsa.Errno {
+	if s.down.Load() {
+		return wsa.NOTINITIALISED
+	}
+	k.winsock.mu.Lock()
+	defer k.winsock.mu.Unlock()
+	k.winsock.holders = append(k.winsock.holders, s)
+	s.descriptors.put(h, k, extra)
+	return 0
+}
+
+// release takes one hold of s off k, unless it is the last of all: that one is
+// its owner's to end first. A socket whose owner has gone belongs to another who
+// holds it.
+func (s *Session) release(k *sock) (last bool) {
+	next, last := k.winsock.release(s)
+	if next != nil && k.session.CompareAndSwap(s, next) {
+		s.forget(k)
+		next.inherit(k)
+	}
+	return last
+}
+
+// release takes a hold of s off the socket; next is who holds it still, if s does
+// not any more.
+func (w *winsock) release(s *Session) (next *Session, last bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.holders) == 1 {
+		return nil, true
+	}
+	if i := slices.Index(w.holders, s); i >= 0 {
+		w.holders = slices.Delete(w.holders, i, i+1)
+	}
+	if slices.Contains(w.holders, s) {
+		return nil, false
+	}
+	return w.holders[0], false
+}
+
+// inherit makes s the owner of k, whose Close ends it. One that is closing does so
+// now.
+func (s *Session) inherit(k *sock) {
+	if s.keep(k) != nil && k.leave() {
+		k.abandon((*Overlapped).cancelSilently)
+		k.end(provider.CloseAbort)
+	}
+}
+
+// part gives up the sockets that others hold as well, as s ends, and says which
+// chains will outlive it for that.
+func (s *Session) part() (chains []*provider.Chain, mine map[*provider.Socket]bool) {
+	mine = make(map[*provider.Socket]bool)
+	for h, k := range s.descriptors.all() {
+		if s.release(k) {
+			continue
+		}
+		s.drop(h)
+		mine[k.s] = true
+		chains = append(chains, k.s.Chain())
+	}
+	return chains, mine
+}
+
+// cleanup is WSPCleanup (winsock-spi 3.2): it gives up one WSPStartup, and the
+// last one ends the session.
+func (s *Session) cleanup() wsa.Errno {
+	switch left := s.starts.Add(-1); {
+	case left < 0 || s.down.Load():
+		return wsa.NOTINITIALISED
+	case left > 0:
+		return 0
+	}
+	return code(s.Close())
+}

@@ -1,0 +1,80 @@
+package socketstest_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/netnsd/netnsd/provider/netstack"
+	"github.com/netnsd/netnsd/provider/providertest"
+	"github.com/netnsd/netnsd/provider/wsa"
+	"github.com/netnsd/netnsd/sockets"
+	"github.com/netnsd/netnsd/sockets/winsocktest"
+	"github.com/netnsd/netnsd/stack"
+	"github.com/netnsd/netnsd/stack/stacktest"
+)
+
+// winsockPair is two sessions over two private stacks and a wire between them.
+func winsockPair(t *testing.T, layers int, v6 bool) winsocktest.Pair {
+	p := stacktest.NewPair(t, stacktest.PairConfig{})
+	session := func(s *stack.Stack) *sockets.Session {
+		d := netstack.New(netstack.Config{Stack: s})
+		t.Cleanup(d.Close)
+		return over(t, d, layers)
+	}
+	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4}
+	if v6 {
+		w.ClientHost, w.ServerHost = stacktest.A6, stacktest.B6
+	}
+	return w
+}
+
+// TestWinsock is the Winsock suite over two private stacks.
+func TestWinsock(t *testing.T) {
+	for _, layers := range []int{0, 1, 3, 6} {
+		for _, v6 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d layers, IPv6 %v", layers, v6), func(t *testing.T) {
+				providertest.Conform(t, func(t *testing.T) providertest.Pair { return winsockPair(t, layers, v6) })
+			})
+		}
+	}
+}
+
+func TestSmoke(t *testing.T) {
+	w := winsocktest.NewCase(t, winsockPair(t, 1, false))
+	c, s := w.Connected()
+	w.C.Send(c, "hello")
+	if got := w.S.Read(s, 5); got != "hello" {
+		t.Fatal(got)
+	}
+	// overlapped, port
+	port := sockets.CreateCompletionPort(0)
+	if e := w.Pair.Server.Associate(s, port, 7); e != 0 {
+		t.Fatal(e)
+	}
+	var o sockets.Overlapped
+	b := make([]byte, 10)
+	var n uint32
+	var fl wsa.MsgFlags
+	if e := w.S.WSPRecv(s, [][]byte{b}, &n, &fl, &o, nil, nil); e != wsa.IO_PENDING {
+		t.Fatal(e)
+	}
+	w.C.Send(c, "again")
+	r, e := port.Get(5 * time.Second)
+	if e != 0 || r.Key != 7 || r.N != 5 || r.Overlapped != &o || r.Errno != 0 {
+		t.Fatal(r, e)
+	}
+	ev := sockets.CreateEvent()
+	w.Want("EventSelect", w.S.WSPEventSelect(s, ev, wsa.FD_READ|wsa.FD_WRITE|wsa.FD_CLOSE), 0)
+	w.C.Send(c, "x")
+	w.S.Await(s, wsa.FD_READ)
+	ev.Wait(t.Context())
+	w.Want("close", w.C.WSPCloseSocket(c), 0)
+	w.S.Await(s, wsa.FD_CLOSE)
+	var o2 sockets.Overlapped
+	w.Want("recv", w.S.WSPRecv(s, [][]byte{b}, &n, &fl, &o2, nil, nil), 0)
+	r, e = port.Get(5 * time.Second)
+	if e != 0 || r.N != 1 {
+		t.Fatal(r, e)
+	}
+}
