@@ -295,6 +295,9 @@ func (b *builder) checkGroups(entry *Entry, r *StartupRequest, t *ProcTable) err
 		if r.Info.MessageOriented() && !b.build.decider.sends {
 			must = append(must, "WSPSendTo")
 		}
+		if r.Info.MessageOriented() {
+			must = append(must, "WSPSetSockOpt") // which joins groups
+		}
 		for _, n := range must {
 			if !set(n) {
 				return b.fail(entry.Name, wsa.EINVALIDPROCTABLE, "it decides but does not replace %s; use provider.Deciding", n)

@@ -3,9 +3,9 @@ package provider
 import "github.com/netnsd/netnsd/provider/wsa"
 
 // Deciding builds, from the layer's Decide, all the entries by which a socket
-// can reach or be reached: connect, sendto, accept, listen and joinleaf. A
-// layer that decides returns it from Startup, with entries of its own added if
-// it has any.
+// can reach or be reached: connect, sendto, accept, listen and joinleaf, which is
+// asked for by WSPJoinLeaf and by the options that join a group. A layer that decides
+// returns it from Startup, with entries of its own added if it has any.
 //
 // No data entry is replaced. A stream ignores the address of WSPSendTo; on a
 // datagram chain the builder has each datagram judged before the layer's
@@ -15,12 +15,16 @@ func Deciding(r *StartupRequest, next *ProcTable) ProcTable {
 	ask := r.build.decider
 	ask.sends = r.Info.MessageOriented()
 	g := decider{ask: ask, next: next, getPeer: next.WSPGetPeerName, getSock: next.WSPGetSockName}
-	return ProcTable{
+	t := ProcTable{
 		WSPConnect:  g.connect(next.WSPConnect),
 		WSPAccept:   g.accept(next.WSPAccept, next.WSPCloseSocket),
 		WSPListen:   g.listen(next.WSPListen),
 		WSPJoinLeaf: g.join(next.WSPJoinLeaf),
 	}
+	if ask.sends { // no stream is a member of a group
+		t.WSPSetSockOpt = g.setSockOpt(next.WSPSetSockOpt)
+	}
+	return t
 }
 
 type decider struct {
@@ -140,5 +144,26 @@ func (d *decider) join(next func(*Socket, *JoinRequest) (*Socket, wsa.Errno)) fu
 			return nil, e
 		}
 		return next(s, r)
+	}
+}
+
+// setSockOpt judges the options that join a group as WSPJoinLeaf is judged, so that
+// they are no way around it. A value that cannot be read goes no further: the base
+// might read it.
+func (d *decider) setSockOpt(next func(*Socket, int32, int32, []byte) wsa.Errno) func(*Socket, int32, int32, []byte) wsa.Errno {
+	return func(s *Socket, level, name int32, in []byte) wsa.Errno {
+		if MembershipSize(level, name) == 0 {
+			return next(s, level, name, in)
+		}
+		to, joins, e := JoinedGroup(s, d.getSock, level, name, in)
+		if e != 0 {
+			return e
+		}
+		if joins {
+			if e := d.judge(s, FactsOf(s, to), OpJoinLeaf); e != 0 {
+				return e
+			}
+		}
+		return next(s, level, name, in)
 	}
 }

@@ -30,6 +30,56 @@
 // The package imports the standard library alone. It never waits: waiting is in
 // package sockets. Names are the SDK's where the SDK has one.
 //
+// # The functions of the SPI
+//
+// Where each function of ws2spi.h is, and what differs. "Table" is [ProcTable],
+// which a base or a layer fills; all 30 are in sockets.WSPProcTable as the SDK has
+// them, over descriptors, and those that are not in Table are written there alone.
+//
+//	WSPAccept               Table   no caller data, QoS or groups; Into is AcceptEx
+//	WSPAddressToString      Table   text is a string; UTF-16 in sockets
+//	WSPAsyncSelect          sockets a MessageProc stands for the window and its message
+//	WSPBind                 Table
+//	WSPCancelBlockingCall   sockets of the table's Thread, as goroutines have no identity
+//	WSPCleanup              Table   of a chain; in sockets it ends the session
+//	WSPCloseSocket          Table   CloseMode says how; waiting (SO_LINGER) is in sockets
+//	WSPConnect              Table   no connect data (EPROTONOSUPPORT), no QoS (EOPNOTSUPP)
+//	WSPDuplicateSocket      Table   a process is a session of one sockets.Processes
+//	WSPEnumNetworkEvents    sockets
+//	WSPEventSelect          sockets
+//	WSPGetOverlappedResult  sockets
+//	WSPGetPeerName          Table
+//	WSPGetSockName          Table   bound to the wildcard it is 0.0.0.0 and the port, as observed
+//	WSPGetSockOpt           Table   SO_RCVTIMEO and SO_SNDTIMEO are the dispatcher's (sockets)
+//	WSPGetQOSByName         sockets EINVAL: there are no templates
+//	WSPIoctl                Table   FIONBIO, SIO_BASE_HANDLE, extension pointers: the dispatcher's
+//	WSPJoinLeaf             Table   non-rooted planes; returns the socket itself
+//	WSPListen               Table
+//	WSPRecv                 Table   MSG_WAITALL and waiting: sockets
+//	WSPRecvDisconnect       sockets SD_RECEIVE; data is ENOPROTOOPT
+//	WSPRecvFrom             Table
+//	WSPSelect               sockets the sockets may be of several providers
+//	WSPSend                 Table
+//	WSPSendDisconnect       sockets SD_SEND; data is ENOPROTOOPT
+//	WSPSendTo               Table
+//	WSPSetSockOpt           Table
+//	WSPShutdown             Table
+//	WSPSocket               Table   groups other than 0 are EINVAL
+//	WSPStringToAddress      Table
+//	WSPStartup              [Base].Startup, [Layer].Startup; sockets.WSPStartup for an application
+//
+// The upcalls (WPU*) are sockets.WSPUpcallTable, 15 in the SDK's order, and
+// WPUCompleteOverlappedRequest beside it. A storey is given the two that it needs:
+// WPUCreateSocketHandle and WPUGetProviderPath in [Upcalls].
+//
+// The WSC functions are methods of [Catalog] and [Snapshot] under their names:
+// [Catalog.WSCInstallProvider], [Catalog.WSCInstallProviderAndChains],
+// [Catalog.WSCDeinstallProvider] (which leaves no chain on nothing, as Windows'
+// does), [Catalog.WSCUpdateProvider], [Catalog.WSCWriteProviderOrder],
+// [Snapshot.WSCEnumProtocols], [Snapshot.WSAEnumProtocols] and
+// [Snapshot.WSCGetProviderPath]; there are no 32-bit twins. WSCSetProviderInfo,
+// WSCSetApplicationCategory and theirs are not here yet.
+//
 // # The laws of the chain
 //
 // Every provider keeps them, and package providertest tests them. In brackets:
@@ -71,8 +121,8 @@
 //     application sees the peer that it asked for. [TestLaw11PeerName]
 //  12. Extension functions (AcceptEx, ConnectEx, DisconnectEx, TransmitFile,
 //     WSARecvMsg, WSASendMsg) are compositions over the table, written once in
-//     package sockets; every layer sees them; no base exports one. [Becomes a
-//     test with those functions, in issue "The provider interface, whole".]
+//     package sockets; every layer sees them; no base exports one.
+//     [TestLaw12Extensions, there]
 //  13. A built chain is immutable and refcounted by its sockets. What must
 //     survive a version is a named, refcounted [Resource] obtained at Startup.
 //     Update(cfg) changes parameters under living sockets, all or nothing.

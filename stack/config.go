@@ -41,6 +41,13 @@ type Config struct {
 	// TimeWait is how long a closed connection keeps its 4-tuple. Default 10 s.
 	TimeWait time.Duration
 
+	// GroupReports tells the network what groups the Stack's sockets join, by IGMP
+	// (RFC 3376) and MLD (RFC 3810), and answers queries: for a router or a switch
+	// that forwards a group only to where it is heard. gVisor reports groups, never
+	// sources. Default: silence, as a kernel behind a TUN does not ask, and delivers
+	// to the device what is sent over it.
+	GroupReports bool
+
 	// MaxHandshakes bounds the flows that wait for a verdict or for the
 	// program's ACK, over all NICs: each costs a goroutine. A SYN beyond it is
 	// dropped and counted; the program's kernel sends it again, and finds room if there

@@ -31,6 +31,8 @@ type Stack struct {
 	own  atomic.Pointer[map[netip.Addr]*NIC]
 	nics atomic.Pointer[map[tcpip.NICID]*NIC]
 
+	synQueues atomic.Pointer[map[netip.AddrPort]*SYNQueue] // likewise
+
 	mu     sync.Mutex // guards what follows and the writing of own and nics
 	lastID tcpip.NICID
 	routes []Route
@@ -54,8 +56,13 @@ func New(c Config) (*Stack, error) {
 	s := &Stack{config: c, lastID: loopbackNIC, done: make(chan struct{})}
 	s.own.Store(&map[netip.Addr]*NIC{})
 	s.nics.Store(&map[tcpip.NICID]*NIC{})
+	s.synQueues.Store(&map[netip.AddrPort]*SYNQueue{})
 	s.tcpip = tcpstack.New(tcpstack.Options{
-		NetworkProtocols: []tcpstack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol, arp.NewProtocol},
+		NetworkProtocols: []tcpstack.NetworkProtocolFactory{
+			ipv4.NewProtocolWithOptions(ipv4.Options{IGMP: ipv4.IGMPOptions{Enabled: c.GroupReports}}),
+			ipv6.NewProtocolWithOptions(ipv6.Options{MLD: ipv6.MLDOptions{Enabled: c.GroupReports}}),
+			arp.NewProtocol,
+		},
 		TransportProtocols: []tcpstack.TransportProtocolFactory{
 			tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 		Clock:      c.Clock,
@@ -114,6 +121,9 @@ func (s *Stack) Close() error {
 	s.mu.Unlock()
 	defer close(s.done)
 
+	for _, q := range *s.synQueues.Load() {
+		q.Close()
+	}
 	for _, n := range *s.nics.Load() {
 		s.flows.end(n)
 	}
@@ -131,6 +141,9 @@ func (s *Stack) Close() error {
 
 // nic finds a NIC of ours, nil for the loopback and for one that is gone.
 func (s *Stack) nic(id tcpip.NICID) *NIC { return (*s.nics.Load())[id] }
+
+// Owns reports an address of the Stack's own: of one of its NICs, or the loopback.
+func (s *Stack) Owns(a netip.Addr) bool { return a.IsLoopback() || s.owner(a) != nil }
 
 // owner is the NIC that has a as its own address, or nil.
 func (s *Stack) owner(a netip.Addr) *NIC { return (*s.own.Load())[a] }

@@ -44,6 +44,9 @@ func (s *Stack) foreignSYN(n *NIC, pkt *tcpstack.PacketBuffer, p *packet) {
 
 // handleTCP is asked for segments without an endpoint.
 func (s *Stack) handleTCP(id tcpstack.TransportEndpointID, pkt *tcpstack.PacketBuffer) bool {
+	if s.queueSYN(id, pkt) {
+		return true
+	}
 	n := s.gateway(pkt)
 	if n == nil {
 		return false

@@ -16,7 +16,7 @@ func accept(s *provider.Socket, r *provider.AcceptRequest) (*provider.Socket, ws
 	if e := checkInto(s, r.Into); e != 0 {
 		return nil, e
 	}
-	k, l, e := take(s, r)
+	k, l, e := next(s, r)
 	if e != 0 {
 		return nil, e
 	}
@@ -27,7 +27,7 @@ func accept(s *provider.Socket, r *provider.AcceptRequest) (*provider.Socket, ws
 		return nil, wsa.ECONNRESET
 	}
 	// No lock is held here: the condition function is the application's, or a layer's.
-	if r.Cond != nil {
+	if r.Cond != nil && !k.judged() {
 		switch r.Cond(&provider.Indication{Caller: caller, Callee: callee}) {
 		case provider.CF_ACCEPT:
 		case provider.CF_REJECT:
@@ -68,6 +68,22 @@ func checkInto(listener, into *provider.Socket) wsa.Errno {
 		return wsa.EINVAL
 	}
 	return 0
+}
+
+// next is take, after a conditional listener's attempts were put to the condition
+// function if no connection is there.
+func next(s *provider.Socket, r *provider.AcceptRequest) (*socket, *link, wsa.Errno) {
+	k, l, e := take(s, r)
+	if e != wsa.EWOULDBLOCK {
+		return k, l, e
+	}
+	if k, e = find(s); e != 0 {
+		return nil, nil, e
+	}
+	if answered, e := k.consider(r); !answered {
+		return nil, nil, e
+	}
+	return take(s, r)
 }
 
 // take removes the first connection from the queue.
@@ -115,7 +131,7 @@ func (k *socket) hold(l *link) {
 func (k *socket) holding() bool {
 	k.acceptMu.Lock()
 	defer k.acceptMu.Unlock()
-	return len(k.held) > 0
+	return len(k.held)+len(k.deferred) > 0
 }
 
 // adopts reports whether k can take a connection of the listener: unbound,

@@ -27,7 +27,7 @@ type Config struct {
 // protocols once, here, and is shared by all chains that stand on the base;
 // WSPCleanup does not touch it.
 func New(c Config) provider.Base {
-	b := &base{driver: c.Driver, rawAllowed: c.RawAllowed, options: index(options, stateOptions, ipOptions), now: c.Now}
+	b := &base{driver: c.Driver, rawAllowed: c.RawAllowed, options: index(options, stateOptions, ipOptions, multicastOptions, acceptOptions), now: c.Now}
 	if b.now == nil {
 		b.now = time.Now
 	}
@@ -111,16 +111,6 @@ func (b *base) Startup(r *provider.StartupRequest) (provider.ProcTable, wsa.Errn
 		Ready: ready,
 		Watch: (*provider.Socket).SetWatch,
 	}, 0
-}
-
-// joinLeaf is not supported yet, see the package comment.
-func joinLeaf(s *provider.Socket, _ *provider.JoinRequest) (*provider.Socket, wsa.Errno) {
-	k, e := reader(s)
-	if e != 0 {
-		return nil, e
-	}
-	k.mu.RUnlock()
-	return nil, wsa.EOPNOTSUPP
 }
 
 // Service flags by kind (winsock-spi 1.2).

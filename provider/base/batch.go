@@ -84,7 +84,7 @@ func sendFirst(s *provider.Socket, d *provider.Datagram) wsa.Errno {
 // sendDatagrams is sendDatagram for several.
 func (k *socket) sendDatagrams(ds []provider.Datagram) (sent int, e wsa.Errno) {
 	several, ok := k.link.Endpoint.(Batcher)
-	if !ok {
+	if !ok || k.addressed(provider.Addr{}).Family != 0 {
 		return k.sendOneByOne(ds)
 	}
 	for tries := 0; sent < len(ds); {
@@ -106,6 +106,7 @@ func (k *socket) sendDatagrams(ds []provider.Datagram) (sent int, e wsa.Errno) {
 func (k *socket) sendOneByOne(ds []provider.Datagram) (sent int, e wsa.Errno) {
 	for i := range ds {
 		c := getOne(&ds[i])
+		c.msg.Addr = k.addressed(c.msg.Addr)
 		_, e = k.sendDatagram(&c.msg)
 		c.release()
 		if e != 0 {
@@ -145,7 +146,12 @@ func (k *socket) receiveDatagrams(ds []provider.Datagram) (got int, e wsa.Errno)
 		ds[0].Addr, ds[0].ICMP = w.to, provider.ICMPError{}
 		return 0, w.errno
 	}
+	if k.sift.on {
+		k.sift.mu.Lock()
+		defer k.sift.mu.Unlock()
+	}
 	several, ok := k.link.Endpoint.(Batcher)
+	ok = ok && !k.sift.on
 	for range maxSkipped {
 		n := 0
 		if ok {
@@ -182,26 +188,33 @@ func (k *socket) fromPeers(ds []provider.Datagram) (n int) {
 }
 
 func (k *socket) receiveOneByOne(ds []provider.Datagram) (got int, e wsa.Errno) {
-	for i := range ds {
-		d := &ds[i]
+	for unheard := 0; got < len(ds) && unheard < maxSkipped; {
+		d := &ds[got]
 		c := getOne(d)
 		c.control = provider.Control{Has: provider.ControlTOS | provider.ControlICMP}
 		c.msg.Control = &c.control
-		d.N, e = k.link.Recv(&c.msg)
+		var heard bool
+		d.N, heard, e = k.next(&c.msg)
 		d.Addr, d.TOS, d.ICMP = c.msg.Addr, c.control.TOS, c.control.ICMP
 		d.Truncated = e == wsa.EMSGSIZE && !reported(&c.msg, e)
 		c.release()
-		if e != 0 && !d.Truncated {
-			return i, e
+		switch {
+		case e != 0 && !d.Truncated:
+			return got, e
+		case heard:
+			got++
+		default:
+			unheard++
 		}
 	}
-	return len(ds), 0
+	return got, 0
 }
 
 // one is a Msg for a datagram: made per call it would escape.
 type one struct {
 	msg     provider.Msg
 	buffer  [1][]byte
+	room    [1]byte // for who wants no more of it
 	control provider.Control
 }
 

@@ -43,6 +43,9 @@ func closeSocket(s *provider.Socket, mode provider.CloseMode) wsa.Errno {
 	for _, l := range k.held {
 		l.drop()
 	}
-	k.held = nil
+	for _, a := range k.deferred {
+		a.Refuse()
+	}
+	k.held, k.deferred = nil, nil
 	return 0
 }

@@ -60,6 +60,57 @@ func TestLinger(t *testing.T) {
 	}
 }
 
+// TestLingerAfterShutdown: a FIN that is not acknowledged is lingered for too, and the
+// close that waited for it resets nothing (8.3).
+func TestLingerAfterShutdown(t *testing.T) {
+	d := basetest.NewScript()
+	r := newRig(t, d)
+	s := states["SD_SEND"](r, d)
+	r.want("SO_LINGER", r.set(s, wsa.SOL_SOCKET, wsa.SO_LINGER, 1|5<<16), 0)
+	r.want("8.3 FIN sent", r.close(s, provider.CloseLinger), wsa.EWOULDBLOCK)
+	if g := r.ready(s); g.Events&wsa.EvDrained != 0 {
+		t.Errorf("ready %+v", g)
+	}
+	d.Last().Become(base.State{Phase: base.Connected, Drained: true}, wsa.EvDrained)
+	if g := r.ready(s); g.Events&wsa.EvDrained == 0 {
+		t.Errorf("ready %+v", g)
+	}
+	r.want("8.3 FIN acknowledged", r.close(s, provider.CloseLinger), 0)
+	if abort, _ := d.Last().Closed(); abort {
+		t.Error("reset")
+	}
+}
+
+// TestLingerSwitch: "enabling SO_LINGER disables SO_DONTLINGER and vice versa", and
+// SO_DONTLINGER = FALSE lingers with the time that there was (8.3).
+func TestLingerSwitch(t *testing.T) {
+	d := basetest.NewScript()
+	r := newRig(t, d)
+	s := connectedTo(r, d)
+	for _, step := range []struct {
+		option int32
+		value  int
+		linger int // SO_LINGER then
+		try    bool
+		want   wsa.Errno // of a close, if it is tried
+	}{
+		{wsa.SO_LINGER, 1 | 7<<16, 1 | 7<<16, true, wsa.EWOULDBLOCK},
+		{wsa.SO_DONTLINGER, 1, 7 << 16, false, 0},
+		{wsa.SO_DONTLINGER, 0, 1 | 7<<16, true, wsa.EWOULDBLOCK},
+		{wsa.SO_LINGER, 0, 0, true, 0},
+	} {
+		r.want("set", r.set(s, wsa.SOL_SOCKET, step.option, step.value), 0)
+		v, _ := r.get(s, wsa.SOL_SOCKET, wsa.SO_LINGER)
+		dont, _ := r.get(s, wsa.SOL_SOCKET, wsa.SO_DONTLINGER)
+		if v != step.linger || dont == v&1 {
+			t.Errorf("%+v: SO_LINGER %#x, SO_DONTLINGER %d", step, v, dont)
+		}
+		if step.try {
+			r.want("close", r.close(s, provider.CloseLinger), step.want)
+		}
+	}
+}
+
 // TestLingerUnconnected: nothing to linger for.
 func TestLingerUnconnected(t *testing.T) {
 	for _, state := range []string{"fresh", "bound", "listening", "connecting", "refused"} {

@@ -203,6 +203,7 @@ func (k *socket) connectDatagram(r *provider.ConnectRequest) wsa.Errno {
 }
 
 func (k *socket) disconnect() wsa.Errno {
+	k.session = provider.Addr{}
 	if !k.hasPeer {
 		return 0
 	}

@@ -43,7 +43,7 @@ func (in *instance) socket(r *provider.SocketRequest) (*provider.Socket, wsa.Err
 	if row.Type == wsa.SOCK_RAW && !in.rawAllowed {
 		return nil, wsa.EACCES
 	}
-	return in.open(row, protocol)
+	return in.open(row, protocol, r.Flags&multipointMask != 0)
 }
 
 // resolve is the part of WSPSocket that finds what is to be opened.
@@ -128,14 +128,15 @@ func MultipointFlags(service, flags uint32) wsa.Errno {
 
 // open makes the endpoint and then the Socket; the handle comes last, so that
 // nothing that others can see has to be undone (winsock-spi 4.1).
-func (in *instance) open(row *Protocol, protocol int32) (*provider.Socket, wsa.Errno) {
+func (in *instance) open(row *Protocol, protocol int32, multipoint bool) (*provider.Socket, wsa.Errno) {
 	ep, e := in.driver.Open(row.Family, row.Type, protocol)
 	if e != 0 {
 		return nil, e
 	}
-	k := &socket{in: in, row: row, protocol: protocol}
+	k := &socket{in: in, row: row, protocol: protocol, multipoint: multipoint}
 	k.link = newLink(ep, k)
 	k.prepare(k.link, false)
+	k.sift.adjust(k)
 	s, e := in.register(k)
 	if e != 0 {
 		k.link.drop()

@@ -108,8 +108,19 @@ func (k *socket) receiveDatagram(m *provider.Msg) (int, wsa.Errno) {
 		}
 		return 0, w.errno
 	}
+	if k.sift.on {
+		k.sift.mu.Lock()
+		defer k.sift.mu.Unlock()
+	}
+	want := provider.ControlBits(0)
+	if m.Control != nil {
+		want = m.Control.Has
+	}
 	for range maxSkipped {
-		n, e := k.link.Recv(m)
+		if m.Control != nil {
+			m.Control.Has = want
+		}
+		n, heard, e := k.next(m)
 		switch {
 		case e == wsa.EWOULDBLOCK:
 			return 0, e
@@ -117,7 +128,7 @@ func (k *socket) receiveDatagram(m *provider.Msg) (int, wsa.Errno) {
 			if k.wanted(e) {
 				return 0, e
 			}
-		case k.fromPeer(m.Addr):
+		case heard:
 			return n, e
 		case m.Flags&wsa.MSG_PEEK != 0:
 			k.skip()
@@ -195,6 +206,7 @@ func transmit(s *provider.Socket, m *provider.Msg, to bool) (int, wsa.Errno) {
 		if !to {
 			m.Addr = provider.Addr{}
 		}
+		m.Addr = k.addressed(m.Addr)
 		n, e = k.sendDatagram(m)
 	}
 	m.Addr, m.Flags = addr, in
@@ -236,7 +248,7 @@ func (k *socket) mayReach(addr provider.Addr, size int, to bool) wsa.Errno {
 		if e := k.checkBroadcast(addr); e != 0 {
 			return e
 		}
-	case k.hasPeer:
+	case k.hasPeer, k.session.Family != 0:
 	case to:
 		return wsa.EDESTADDRREQ
 	default:

@@ -24,8 +24,8 @@
 //
 // What differs between sockets is data: the triples a driver serves
 // ([Driver.Protocols]), the options (options.go, optionstate.go, optionsip.go), the
-// ioctls (ioctl.go, ioctlrows.go), the multipoint rules ([MultipointFlags]). Adding an
-// option is adding a row. Option and ioctl values are little-endian, as on Windows, on
+// ioctls (ioctl.go, ioctlrows.go), the multipoint rules ([MultipointFlags]), the
+// conflicts of group memberships (groups.go). Adding an option is adding a row. Option and ioctl values are little-endian, as on Windows, on
 // every machine, and laid out as on 64-bit Windows. A pointer in one (CSADDR_INFO,
 // SOCKET_ADDRESS_LIST, INTERFACE_INFO_EX) is the offset of what it points to from the
 // start of the value.
@@ -68,13 +68,27 @@
 //   - SIO_MULTIPOINT_LOOPBACK and SIO_MULTICAST_SCOPE are the options of the same
 //     meaning, and SO_UPDATE_ACCEPT_CONTEXT names the listener by Socket.Handle: package
 //     sockets puts that there in place of a handle of its own.
+//   - A datagram socket hears the groups that it has joined, on the interface where
+//     it joined them, and no others: not 224.0.0.1 either, of which every host is a
+//     member. A raw socket hears all groups, but for sources that it was told to leave
+//     out. What a network queues besides is discarded when the socket is asked whether
+//     it is readable, or skipped by a receive; so what was queued before a source
+//     was blocked is not heard. What arrived before a join is not, unless something
+//     that was wanted is queued in front of it.
+//   - Dropping the last source of a source-specific membership ends the membership: a
+//     second drop is EINVAL, as for all who are no members, and not EADDRNOTAVAIL.
+//   - A group that is none, a source that is no host, an interface that is not there and
+//     an address of another family than the level's are EADDRNOTAVAIL.
+//   - WSPJoinLeaf on a socket without the flags of winsock-spi 7.2 is EOPNOTSUPP. A
+//     leaf that sends has the group as its peer's name, but hears everybody.
 //   - Closing a socket that was failed from outside (Socket.Fail) resets it: the
 //     peer must not take a killed flow for one that ended.
 //
-// # What is not here yet
+// # What is not here
 //
-// WSPJoinLeaf returns EOPNOTSUPP; multicast membership, the bind conflict matrix of
-// winsock-spi 9.5 (the driver's own rules hold) and SO_CONDITIONAL_ACCEPT are
-// ENOPROTOOPT or absent: the issue "The provider interface, whole" brings them as
-// further rows. The flag rules of multipoint sockets are complete.
+// Planes with a root (winsock-spi 7.1) exist in no driver's rows: of them there are
+// the flag rules alone. A driver says by what it implements which of these work:
+// urgent data ([Protocol].Expedited), groups ([Grouper]), interfaces and changes
+// ([Interfacer]), conditional accepts, circular queues ([CircularQueuer]); without,
+// the option or ioctl is what the specification has for a provider without it.
 package base

@@ -59,7 +59,8 @@ type Endpoint interface {
 	// the peer) and is set to the source by Recv. End of stream is (0, 0); a
 	// datagram that does not fit fills the buffers and gives EMSGSIZE. Recv honours
 	// MSG_PEEK; other flags do not reach the driver, but for MSG_OOB where the
-	// protocol says Expedited. A soft error (ICMP) is returned once, with m.Addr
+	// protocol says Expedited: the last byte sent is urgent, and Recv gives the urgent
+	// byte however far the rest was received, or EWOULDBLOCK. A soft error (ICMP) is returned once, with m.Addr
 	// the destination that drew it. m.Control is served as far as m.Control.Has asks.
 	Send(m *provider.Msg) (int, wsa.Errno)
 	Recv(m *provider.Msg) (int, wsa.Errno)
@@ -95,6 +96,7 @@ type State struct {
 	PeerClosed bool // the peer's FIN was seen
 	Drained    bool // all that was sent is acknowledged, the FIN too
 	Soft       bool // a soft error waits for the next Recv
+	Urgent     bool // an urgent byte waits, which Recv gives for MSG_OOB alone
 	// Err is why a stream is Dead: ECONNREFUSED, ETIMEDOUT, ENETUNREACH,
 	// EHOSTUNREACH, ECONNRESET, ECONNABORTED, ENETDOWN. It stays.
 	Err wsa.Errno

@@ -23,6 +23,8 @@ var documented = map[string][]wsa.Errno{
 	"shutdown": {wsa.EINVAL, wsa.ENOTCONN, wsa.ECONNABORTED, wsa.ECONNRESET, wsa.ETIMEDOUT},
 	"name":     {wsa.ENOTCONN, wsa.EINVAL},
 	"option":   {wsa.EFAULT, wsa.EINVAL, wsa.ENOPROTOOPT, wsa.ENOTCONN},
+	"group":    {wsa.EADDRNOTAVAIL, wsa.EINVAL, wsa.ENOPROTOOPT},
+	"leaf":     {wsa.EADDRNOTAVAIL, wsa.EADDRINUSE, wsa.EAFNOSUPPORT, wsa.EFAULT, wsa.EINVAL, wsa.EISCONN, wsa.EOPNOTSUPP},
 	"ioctl":    {wsa.EFAULT, wsa.EINVAL, wsa.ENOPROTOOPT},
 	"close":    {wsa.EWOULDBLOCK},
 }
@@ -71,7 +73,11 @@ func (m *machine) step() {
 	if op%12 == 0 || len(m.sockets) == 0 {
 		af := []int32{wsa.AF_INET, wsa.AF_INET6}[m.next()%2]
 		typ := int32(m.next()%3 + 1)
-		s, e := m.create(&provider.SocketRequest{AF: af, Type: typ, Protocol: map[int32]int32{3: 1}[typ], Flags: uint32(m.next() & 1)})
+		flags := uint32(m.next() & 1)
+		if flags != 0 && typ == wsa.SOCK_DGRAM {
+			flags |= leafFlags
+		}
+		s, e := m.create(&provider.SocketRequest{AF: af, Type: typ, Protocol: map[int32]int32{3: 1}[typ], Flags: flags})
 		m.check("socket", e)
 		m.keep(s)
 		return
@@ -165,8 +171,28 @@ func (m *machine) options(s *provider.Socket) {
 	m.check("name", e)
 	_, e = t.WSPGetPeerName(s)
 	m.check("name", e)
+	m.groups(s)
 	if m.next()&15 == 15 {
 		m.net.Fail(netip.MustParseAddrPort("127.0.0.1:1"), wsa.ETIMEDOUT)
+	}
+}
+
+// groups joins and leaves, and asks whether anything is there that will be received.
+func (m *machine) groups(s *provider.Socket) {
+	t := m.table(s)
+	source := mreqSource("224.0.0.1", []string{"10.0.0.1", "127.0.0.1", "8.8.8.8"}[m.next()%3], "0.0.0.0")
+	m.check("group", t.WSPSetSockOpt(s, wsa.IPPROTO_IP, wsa.IP_ADD_SOURCE_MEMBERSHIP+int32(m.next()%4), source))
+	m.check("group", t.WSPSetSockOpt(s, wsa.IPPROTO_IP, wsa.IP_ADD_MEMBERSHIP+int32(m.next()%2), mreq("224.0.0.1", "0.0.0.0")))
+	m.check("group", t.WSPSetSockOpt(s, wsa.IPPROTO_IPV6, wsa.MCAST_JOIN_GROUP+int32(m.next()%6), groupSourceReq(uint32(m.next()%3), "ff02::1", "fd00::1")))
+	m.check("group", t.WSPSetSockOpt(s, wsa.IPPROTO_IP, wsa.IP_MULTICAST_LOOP, le32(m.next()&1)))
+	_, e := t.WSPJoinLeaf(s, &provider.JoinRequest{To: m.addr(), Flags: uint32(m.next() % 5)})
+	m.check("leaf", e)
+	if m.ready(s).Events&wsa.FD_READ != 0 && s.Type != wsa.SOCK_STREAM {
+		_, _, e := m.recvFrom(s, 1)
+		if e == wsa.EWOULDBLOCK {
+			m.t.Fatal("announced, and nothing there")
+		}
+		m.check("recv", e)
 	}
 }
 

@@ -22,9 +22,12 @@ var controls = map[uint32]control{
 	wsa.FIONBIO:                   {in: 4, on: onAll, do: blockingMode},
 	wsa.SIO_GET_BROADCAST_ADDRESS: {out: 16, on: onType | onIPv4, misfit: wsa.ENOPROTOOPT, do: broadcastAddress},
 	wsa.SIO_KEEPALIVE_VALS:        {in: 12, on: onStream | onFamily, misfit: wsa.EINVAL, do: keepAliveValues},
+	wsa.SIO_MULTIPOINT_LOOPBACK:   {in: 4, on: onMessage | onFamily, misfit: wsa.EINVAL, do: multipointLoopback},
+	wsa.SIO_MULTICAST_SCOPE:       {in: 4, on: onMessage | onFamily, misfit: wsa.EINVAL, do: multicastScope},
 	wsa.SIO_UDP_CONNRESET:         {in: 4, on: onDatagram | onFamily, misfit: wsa.EINVAL, do: reportReset},
 	wsa.SIO_UDP_NETRESET:          {in: 4, on: onDatagram | onFamily, misfit: wsa.EINVAL, do: reportNetReset},
 	wsa.SIO_BASE_HANDLE:           {out: 8, on: onAll, do: baseHandle},
+	wsa.SIOCATMARK:                {out: 4, on: onStream | onFamily, misfit: wsa.EINVAL, do: atMark},
 	wsa.SIO_REUSE_SOCKET:          {on: onStream | onFamily, misfit: wsa.EINVAL, do: reuse},
 }
 
@@ -59,7 +62,11 @@ func bytesQueued(k *socket, _, out []byte) wsa.Errno {
 	if _, ok := k.link.Endpoint.(Queuer); !ok {
 		return wsa.EOPNOTSUPP
 	}
-	binary.LittleEndian.PutUint32(out, uint32(k.total()))
+	n := 0
+	if !k.sift.on || k.bound && k.link.State().Readable && k.announced() {
+		n = k.total()
+	}
+	binary.LittleEndian.PutUint32(out, uint32(n))
 	return 0
 }
 

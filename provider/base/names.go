@@ -43,6 +43,9 @@ func getPeerName(s *provider.Socket) (provider.Addr, wsa.Errno) {
 	if a, ok := k.peerName(); ok {
 		return a, 0
 	}
+	if k.session.Family != 0 {
+		return k.session, 0
+	}
 	return provider.Addr{}, wsa.ENOTCONN
 }
 

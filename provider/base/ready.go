@@ -31,7 +31,7 @@ func ready(s *provider.Socket, mask wsa.Events) provider.Readiness {
 	} else {
 		k.datagramReady(&r)
 	}
-	if mask&wsa.FD_READ != 0 {
+	if mask&wsa.FD_READ != 0 && (!k.sift.on || r.Events&wsa.FD_READ != 0) {
 		r.Queued = k.queued()
 	}
 	if mask&changeEvents != 0 {
@@ -66,6 +66,9 @@ func (k *socket) connectionReady(r *provider.Readiness) {
 	if st.Readable && !k.shutRecv {
 		r.Events |= wsa.FD_READ
 	}
+	if st.Urgent && k.urgent(st) {
+		r.Events |= wsa.FD_OOB
+	}
 	dead := k.ended()
 	if st.Writable || k.shutSend || dead != 0 {
 		r.Events |= wsa.FD_WRITE
@@ -95,7 +98,7 @@ func (k *socket) datagramReady(r *provider.Readiness) {
 	if !k.bound || k.shutRecv {
 		return
 	}
-	if st.Readable {
+	if st.Readable && (st.Soft || k.announced()) {
 		r.Events |= wsa.FD_READ
 	}
 	if e := k.waiting(st); e != 0 {

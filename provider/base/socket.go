@@ -45,6 +45,12 @@ type socket struct {
 	rare               *rare
 	listener           *provider.Socket // that AcceptEx took the connection from
 
+	multipoint bool          // made with the flags of winsock-spi 7.2
+	leaf       bool          // by WSPJoinLeaf
+	session    provider.Addr // the group that a leaf sends to
+	groups     groups
+	sift       sift
+
 	phase   atomic.Uint32 // a phase; leaves connecting in wakes too
 	connErr atomic.Uint32 // why the last connect failed: SO_ERROR
 	since   atomic.Int64  // when it was connected, by the base's clock; 0 = not known
@@ -52,7 +58,8 @@ type socket struct {
 	soft    atomic.Pointer[softError]
 
 	acceptMu sync.Mutex
-	held     []*link // taken from the endpoint's queue and not given out
+	held     []*link   // taken from the endpoint's queue and not given out
+	deferred []Attempt // of a conditional listener: taken, and not decided
 }
 
 // phase is where a stream stands. A connection that died is still connected:

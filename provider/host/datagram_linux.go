@@ -32,6 +32,8 @@ type datagram struct {
 	soft    softErrors
 	control ancillary
 	trains  trains
+	strays  bool  // see Strays
+	deaf    uint8 // see hearOwn
 }
 
 func (h *Host) openDatagram(af, typ, protocol int32) (base.Endpoint, wsa.Errno) {
@@ -46,6 +48,7 @@ func (h *Host) newDatagram(fd int, af, typ, protocol int32, ping *standIn) (base
 	d := &datagram{ping: ping}
 	d.init(h, fd, af, typ, protocol, d)
 	d.hearErrors()
+	d.ownGroupsOnly()
 	d.tx.raise()
 	if e := d.register(unix.EPOLLIN); e != 0 {
 		d.close(false)
@@ -75,9 +78,11 @@ func (d *datagram) Bind(a provider.Addr) wsa.Errno {
 	case d.ping != nil:
 		return d.bindStandIn(a)
 	case d.typ == wsa.SOCK_RAW:
-		a = withPort(a, 0)
+		return d.bindTo(withPort(a, 0))
+	case d.protocol != wsa.IPPROTO_UDP:
+		return d.bindTo(a)
 	}
-	return d.bindTo(a)
+	return d.claim(a, func() wsa.Errno { return d.bindTo(a) })
 }
 
 // Connect sets the peer. The kernel would keep the source address that it chose

@@ -65,15 +65,13 @@
 // # Where the host's kernel shows through
 //
 //   - Streams: bind to a given port sets SO_REUSEADDR, which on Linux means what
-//     Winsock does anyway: TIME-WAIT is no obstacle. Two sockets may then bind one
-//     address as long as neither listens; provider/base's own table of bindings
-//     refuses that before it gets here. Winsock's SO_REUSEADDR (sharing) is
-//     SO_REUSEPORT for streams and SO_REUSEADDR for datagrams. A wildcard and a
-//     specific listener on one port, fine on Windows, are EADDRINUSE here.
+//     Winsock does anyway: TIME-WAIT is no obstacle. Winsock's SO_REUSEADDR (sharing)
+//     is SO_REUSEPORT for streams and SO_REUSEADDR for datagrams. See "Binding".
 //   - Close without abort is graceful in the background, but if received bytes
 //     were never read the kernel sends RST instead of FIN (RFC 2525, 2.17), as
 //     Windows does.
-//   - A full accept queue drops SYNs; Windows resets.
+//   - A full accept queue drops SYNs; Windows resets. The kernel answers each SYN by
+//     itself: SO_CONDITIONAL_ACCEPT and SO_PAUSE_ACCEPT are ENOPROTOOPT.
 //   - Datagrams queued before Connect are still delivered after it.
 //   - Disconnect makes the kernel forget a port that it chose itself; the driver
 //     binds it again, and EADDRINUSE means that somebody was faster.
@@ -84,9 +82,32 @@
 //   - IP_UNICAST_IF and IPV6_UNICAST_IF are ENOPROTOOPT on streams, circular queues on
 //     all sockets: the kernel has no such thing.
 //   - Interfaces and Changes see the network namespace of the thread that calls.
-//   - IP_MULTICAST_LOOP acts at the sender, as everywhere but on Windows.
+//   - IP_MULTICAST_LOOP acts at the receiver, as on Windows: by a packet filter, as
+//     the kernel's own option is the sender's. A ping socket does not have it.
+//   - A socket that is bound to an address of an interface hears no groups; on
+//     Windows that is how to choose the interface.
 //   - Ping sockets (SOCK_DGRAM, IPPROTO_ICMP) need net.ipv4.ping_group_range. Where
 //     it forbids them and raw sockets are allowed, one of those plays the part:
 //     the identifier is the port, other messages are filtered in the kernel, the
 //     IP header is taken off.
+//
+// # Binding
+//
+// Among the sockets of one Host the table of Windows decides (winsock-spi 9.5,
+// [base.BindConflict]), and then the kernel, which alone knows of other processes.
+// For streams that do not listen that is Windows' table. The kernel says more
+// where the first socket is a datagram one or listens: Windows has a wildcard (W)
+// beside a specific address (S) on one port, Linux only if both are shared. The
+// cells that differ, all of them ok on Windows:
+//
+//	first \ second   default W  default S  REUSE W  REUSE S  EXCL W  EXCL S
+//	default W        .          INUSE      .        INUSE    .       INUSE
+//	default S        INUSE      .          INUSE    .        .       .
+//	REUSE W          .          INUSE      .        .        .       INUSE
+//	REUSE S          INUSE      .          .        .        .       .
+//	EXCL W           .          .          .        .        .       .
+//	EXCL S           INUSE      .          INUSE    .        .       .
+//
+// Towards other processes a default socket is exclusive, and nobody gets EACCES. A
+// Host whose sockets are of several network namespaces counts their addresses as of one.
 package host

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
@@ -16,6 +17,7 @@ type endpoint struct {
 	host              *Host
 	self              source // the stream or datagram that this is part of
 	af, typ, protocol int32
+	sharing           base.BindMode // by SO_REUSEADDR, SO_EXCLUSIVEADDRUSE
 
 	registered atomic.Bool
 	token      token // of the registration
@@ -27,6 +29,7 @@ type endpoint struct {
 	closed bool
 
 	bound atomic.Pointer[provider.Addr] // what Bind was asked for
+	held  *base.Bound                   // its place among the Host's own; see claim
 	peer  atomic.Pointer[provider.Addr]
 }
 
@@ -85,6 +88,7 @@ func (e *endpoint) close(abort bool) bool {
 		unix.SetsockoptLinger(e.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
 	e.descriptor.shutdown()
+	e.held.Release()
 	return true
 }
 

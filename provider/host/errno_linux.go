@@ -24,6 +24,7 @@ const (
 	opShutdown
 	opSetOption
 	opGetOption
+	opMembership
 	opDied // SO_ERROR of a stream: the end of an attempt or of a connection
 	opCount
 )
@@ -141,6 +142,12 @@ var special = [opCount]map[syscall.Errno]wsa.Errno{
 	opSetOption: {
 		syscall.EDOM:       wsa.EINVAL,
 		syscall.EOPNOTSUPP: wsa.ENOPROTOOPT,
+	},
+	opMembership: {
+		syscall.EADDRINUSE: wsa.EADDRNOTAVAIL, // a member already: base has said so before
+		syscall.ENODEV:     wsa.EADDRNOTAVAIL, // the interface went
+		syscall.ENXIO:      wsa.EADDRNOTAVAIL,
+		syscall.ENOMEM:     wsa.ENOBUFS, // net.ipv4.igmp_max_memberships, net.core.optmem_max
 	},
 	opGetOption: {
 		syscall.EOPNOTSUPP: wsa.ENOPROTOOPT,

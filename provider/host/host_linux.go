@@ -16,6 +16,7 @@ type Host struct {
 	config Config
 	poller *poller
 	pings  identifiers
+	bound  base.Bindings
 
 	changes changes
 }

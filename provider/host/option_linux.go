@@ -3,6 +3,7 @@ package host
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
@@ -16,9 +17,9 @@ type option struct {
 type optionKey struct{ level, name int32 }
 
 // options are those with an effect in the kernel. What is not here is
-// ENOPROTOOPT: among them SO_LINGER (a Close says what it wants), SO_DONTROUTE
-// (Windows ignores it), SO_EXCLUSIVEADDRUSE (exclusive is what a Linux socket is
-// without the opposite).
+// ENOPROTOOPT: among them SO_LINGER (a Close says what it wants) and SO_DONTROUTE
+// (Windows ignores it). SO_EXCLUSIVEADDRUSE counts among the Host's own sockets:
+// towards others exclusive is what a Linux socket is without the opposite.
 var options = map[optionKey]option{
 	{wsa.SOL_SOCKET, wsa.SO_REUSEADDR}: {level: unix.SOL_SOCKET, name: unix.SO_REUSEADDR}, // datagrams; see of
 	{wsa.SOL_SOCKET, wsa.SO_KEEPALIVE}: {level: unix.SOL_SOCKET, name: unix.SO_KEEPALIVE},
@@ -38,16 +39,15 @@ var options = map[optionKey]option{
 	{wsa.IPPROTO_TCP, wsa.TCP_MAXRT}:   {level: unix.IPPROTO_TCP, name: unix.TCP_USER_TIMEOUT, to: milliseconds, from: seconds},
 	{wsa.IPPROTO_TCP, wsa.TCP_MAXRTMS}: {level: unix.IPPROTO_TCP, name: unix.TCP_USER_TIMEOUT},
 
-	{wsa.IPPROTO_IP, wsa.IP_HDRINCL}:        {level: unix.IPPROTO_IP, name: unix.IP_HDRINCL},
-	{wsa.IPPROTO_IP, wsa.IP_TOS}:            {level: unix.IPPROTO_IP, name: unix.IP_TOS},
-	{wsa.IPPROTO_IP, wsa.IP_TTL}:            {level: unix.IPPROTO_IP, name: unix.IP_TTL},
-	{wsa.IPPROTO_IP, wsa.IP_MULTICAST_TTL}:  {level: unix.IPPROTO_IP, name: unix.IP_MULTICAST_TTL},
-	{wsa.IPPROTO_IP, wsa.IP_MULTICAST_LOOP}: {level: unix.IPPROTO_IP, name: unix.IP_MULTICAST_LOOP},
-	{wsa.IPPROTO_IP, wsa.IP_DONTFRAGMENT}:   {level: unix.IPPROTO_IP, name: unix.IP_MTU_DISCOVER, to: dontFragment, from: fragmentsNot},
-	{wsa.IPPROTO_IP, wsa.IP_MTU_DISCOVER}:   {level: unix.IPPROTO_IP, name: unix.IP_MTU_DISCOVER, to: discover, from: discovers},
-	{wsa.IPPROTO_IP, wsa.IP_MTU}:            {level: unix.IPPROTO_IP, name: unix.IP_MTU},
-	{wsa.IPPROTO_IP, wsa.IP_PKTINFO}:        {level: unix.IPPROTO_IP, name: unix.IP_PKTINFO},
-	{wsa.IPPROTO_IP, wsa.IP_RECVTTL}:        {level: unix.IPPROTO_IP, name: unix.IP_RECVTTL},
+	{wsa.IPPROTO_IP, wsa.IP_HDRINCL}:       {level: unix.IPPROTO_IP, name: unix.IP_HDRINCL},
+	{wsa.IPPROTO_IP, wsa.IP_TOS}:           {level: unix.IPPROTO_IP, name: unix.IP_TOS},
+	{wsa.IPPROTO_IP, wsa.IP_TTL}:           {level: unix.IPPROTO_IP, name: unix.IP_TTL},
+	{wsa.IPPROTO_IP, wsa.IP_MULTICAST_TTL}: {level: unix.IPPROTO_IP, name: unix.IP_MULTICAST_TTL},
+	{wsa.IPPROTO_IP, wsa.IP_DONTFRAGMENT}:  {level: unix.IPPROTO_IP, name: unix.IP_MTU_DISCOVER, to: dontFragment, from: fragmentsNot},
+	{wsa.IPPROTO_IP, wsa.IP_MTU_DISCOVER}:  {level: unix.IPPROTO_IP, name: unix.IP_MTU_DISCOVER, to: discover, from: discovers},
+	{wsa.IPPROTO_IP, wsa.IP_MTU}:           {level: unix.IPPROTO_IP, name: unix.IP_MTU},
+	{wsa.IPPROTO_IP, wsa.IP_PKTINFO}:       {level: unix.IPPROTO_IP, name: unix.IP_PKTINFO},
+	{wsa.IPPROTO_IP, wsa.IP_RECVTTL}:       {level: unix.IPPROTO_IP, name: unix.IP_RECVTTL},
 
 	{wsa.IPPROTO_IP, wsa.IP_RECVTOS}: {level: unix.IPPROTO_IP, name: unix.IP_RECVTOS},
 
@@ -58,7 +58,6 @@ var options = map[optionKey]option{
 	{wsa.IPPROTO_IPV6, wsa.IPV6_UNICAST_HOPS}:   {level: unix.IPPROTO_IPV6, name: unix.IPV6_UNICAST_HOPS},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_MULTICAST_IF}:   {level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_IF},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_MULTICAST_HOPS}: {level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_HOPS},
-	{wsa.IPPROTO_IPV6, wsa.IPV6_MULTICAST_LOOP}: {level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_LOOP},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_DONTFRAG}:       {level: unix.IPPROTO_IPV6, name: unix.IPV6_DONTFRAG},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_PKTINFO}:        {level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVPKTINFO},
 	{wsa.IPPROTO_IPV6, wsa.IPV6_HOPLIMIT}:       {level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVHOPLIMIT},
@@ -95,6 +94,10 @@ func (e *endpoint) of(level, name int32) (option, bool) {
 
 // SetOption sets what has an effect in the kernel; ENOPROTOOPT for all else.
 func (e *endpoint) SetOption(level, name int32, value int) wsa.Errno {
+	if level == wsa.SOL_SOCKET && name == wsa.SO_EXCLUSIVEADDRUSE && e.typ != wsa.SOCK_RAW {
+		e.share(base.BindExclusive, value != 0)
+		return 0
+	}
 	o, ok := e.of(level, name)
 	if !ok {
 		return wsa.ENOPROTOOPT
@@ -103,6 +106,9 @@ func (e *endpoint) SetOption(level, name int32, value int) wsa.Errno {
 		return wsa.ENOTSOCK
 	}
 	defer e.leave()
+	if level == wsa.SOL_SOCKET && name == wsa.SO_REUSEADDR {
+		e.share(base.BindReuse, value != 0)
+	}
 	if o.to != nil {
 		value = o.to(value)
 	}

@@ -35,12 +35,13 @@ type stream struct {
 	target  provider.Addr // of Connect
 	told    atomic.Bool   // TCP_FAIL_CONNECT_ON_ICMP_ERROR
 	refusal atomic.Pointer[provider.ICMPError]
-	fin     atomic.Bool // the peer's FIN was seen
-	shut    atomic.Bool // Shutdown was called
-	acked   atomic.Bool // and its FIN acknowledged
-	urgent  atomic.Bool // urgent data ever came: a short receive proves nothing from then on
-	ended   atomic.Bool // Recv has returned a true end of stream
-	reading sync.Mutex  // held while SO_ERROR is taken and latched: in between it is nowhere
+	fin     atomic.Bool   // the peer's FIN was seen
+	shut    atomic.Bool   // Shutdown was called
+	acked   atomic.Bool   // and its FIN acknowledged
+	urgent  atomic.Bool   // urgent data ever came: a short receive proves nothing from then on
+	kept    atomic.Uint32 // the urgent byte that waits; see keepUrgent
+	ended   atomic.Bool   // Recv has returned a true end of stream
+	reading sync.Mutex    // held while SO_ERROR is taken and latched: in between it is nowhere
 }
 
 func (h *Host) openStream(af, protocol int32) (base.Endpoint, wsa.Errno) {
@@ -103,13 +104,15 @@ func (s *stream) Bind(a provider.Addr) wsa.Errno {
 		return wsa.ENOTSOCK
 	}
 	defer s.leave()
-	if a.Port() != 0 {
+	return s.claim(a, func() wsa.Errno {
+		if a.Port() != 0 {
+			unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+			return s.bindTo(a)
+		}
+		e := s.bindTo(a)
 		unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-		return s.bindTo(a)
-	}
-	e := s.bindTo(a)
-	unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	return e
+		return e
+	})
 }
 
 // Connect starts the attempt. An error that the kernel gives at once is
@@ -242,6 +245,7 @@ func (s *stream) State() base.State {
 		st.Acceptable = s.rx.ask(s.pollIn)
 	case base.Connected, base.Dead:
 		st.Readable = s.rx.ask(s.hasData)
+		st.Urgent = s.kept.Load() != 0
 		st.PeerClosed = s.fin.Load()
 		st.Writable = st.Phase == base.Connected && up(s.tx.load()) && !s.shut.Load()
 		st.Drained = st.Phase == base.Dead || s.drained()

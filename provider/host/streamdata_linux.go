@@ -53,8 +53,8 @@ func (s *stream) write(buffers [][]byte, flags int) (n, asked int, errno syscall
 }
 
 // Recv takes bytes, in order, before any error that came after them; (0, 0) is
-// the peer's FIN. With MSG_OOB it takes the urgent byte: EWOULDBLOCK if there is
-// none, EINVAL if it comes in line.
+// the peer's FIN. It never spans an urgent mark. With MSG_OOB it takes the urgent
+// byte: EWOULDBLOCK if there is none, EINVAL if it comes in line.
 func (s *stream) Recv(m *provider.Msg) (int, wsa.Errno) {
 	if !s.enter() {
 		return 0, wsa.ENOTSOCK
@@ -68,6 +68,9 @@ func (s *stream) Recv(m *provider.Msg) (int, wsa.Errno) {
 		flags = unix.MSG_PEEK
 	}
 	seen := s.rx.load()
+	if !up(seen) {
+		s.keepUrgent()
+	}
 	n, asked, errno := s.read(m.Buffers, flags)
 	switch {
 	case errno != 0:
@@ -104,28 +107,6 @@ func (s *stream) read(buffers [][]byte, flags int) (n, asked int, errno syscall.
 	m.prepare(false, 0)
 	n, errno = m.receive(s.fd, flags)
 	return n, m.bytes(), errno
-}
-
-func (s *stream) receiveUrgent(m *provider.Msg) (int, wsa.Errno) {
-	flags := unix.MSG_OOB
-	if m.Flags&wsa.MSG_PEEK != 0 {
-		flags |= unix.MSG_PEEK
-	}
-	n, _, errno := s.read(m.Buffers, flags)
-	switch {
-	case errno == 0:
-		return n, 0
-	case s.err() != 0:
-		return 0, s.err()
-	case errno == unix.EINVAL && !s.inline():
-		return 0, wsa.EWOULDBLOCK // none, or read already (tcp_recv_urg)
-	}
-	return 0, translate(opRecv, errno)
-}
-
-func (s *stream) inline() bool {
-	v, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_OOBINLINE)
-	return err == nil && v != 0
 }
 
 // failed is what a data call returns for errno: the latched error, which this
@@ -179,17 +160,4 @@ func (s *stream) Queued() int {
 	}
 	defer s.leave()
 	return s.inq()
-}
-
-// Urgent reports whether an urgent byte waits out of line, and whether the next
-// byte to be received is the one behind it (SIOCATMARK).
-func (s *stream) Urgent() (waits, atMark bool) {
-	if !s.urgent.Load() || !s.enter() {
-		return false, false
-	}
-	defer s.leave()
-	fds := [1]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLPRI}}
-	n, err := unix.Poll(fds[:], 0)
-	mark, markErr := unix.IoctlGetUint32(s.fd, unix.SIOCATMARK)
-	return err == nil && n == 1 && fds[0].Revents&unix.POLLPRI != 0, markErr == nil && mark != 0
 }

@@ -55,6 +55,7 @@ func (s *stream) flow(events uint32) (hint wsa.Events) {
 	}
 	if events&unix.EPOLLPRI != 0 {
 		s.urgent.Store(true)
+		s.keepUrgent()
 		hint |= wsa.FD_OOB
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLPRI) != 0 {

@@ -15,6 +15,9 @@ var _ base.ICMPErrorer = (*stream)(nil)
 // those whose ICMP error comes while connect(2) is under way, as from a router next door
 // (tcp_v4_err, sock_owned_by_user): they go on until the SYN is sent again, in a second.
 func (s *stream) SetOption(level, name int32, value int) wsa.Errno {
+	if level == wsa.SOL_SOCKET && name == wsa.SO_OOBINLINE {
+		return s.setInline(value)
+	}
 	if level != wsa.IPPROTO_TCP || name != wsa.TCP_FAIL_CONNECT_ON_ICMP_ERROR {
 		return s.endpoint.SetOption(level, name, value)
 	}

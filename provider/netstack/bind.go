@@ -2,8 +2,6 @@ package netstack
 
 import (
 	"net/netip"
-	"slices"
-	"sync"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -11,47 +9,48 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
 	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
-// bindings decide whether an address is in use; gVisor's port manager cannot
-// say it as Winsock does. There a wildcard and a specific address of one port
-// get on, two equal ones do not, and a connection in TIME-WAIT is no obstacle to
-// a new listener (winsock-spi 9.5). So below, ports are always reserved with
-// reuse, and who may have one is decided here.
-type bindings struct {
-	mu  sync.Mutex
-	all map[binding][]*endpoint
+// sharing is how an endpoint binds: what SO_REUSEADDR and SO_EXCLUSIVEADDRUSE say
+// at that time.
+type sharing struct{ reuse, exclusive bool }
+
+func (s sharing) mode() base.BindMode {
+	switch {
+	case s.exclusive:
+		return base.BindExclusive
+	case s.reuse:
+		return base.BindReuse
+	}
+	return base.BindDefault
 }
 
-type binding struct {
-	protocol int32
-	addr     netip.AddrPort
-}
-
-// bind reserves a for e and binds it, as one step among all endpoints of the driver.
-func (b *bindings) bind(e *endpoint, a provider.Addr, full tcpip.FullAddress) wsa.Errno {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, k := range e.bindingsFor(a) {
-		if slices.ContainsFunc(b.all[k], func(o *endpoint) bool { return !o.reuse || !e.reuse }) {
-			return wsa.EADDRINUSE
+// take binds a among all endpoints of the driver. gVisor's port manager cannot say
+// as Winsock does who may have an address (winsock-spi 9.5), and would have a
+// connection in TIME-WAIT keep a new listener away. So below, ports are always
+// reserved with reuse, and base.Bindings decides.
+func (e *endpoint) take(a provider.Addr, full tcpip.FullAddress) wsa.Errno {
+	want := base.Binding{Protocol: e.protocol, Addr: a.AddrPort, Dual: e.dual(a), Mode: e.sharing.mode()}
+	held, code := e.driver.bound.Bind(want, func() (uint16, wsa.Errno) {
+		if err := e.bindReusably(a, full); err != nil {
+			return 0, errno(opBind, err)
 		}
+		if local, err := e.ep.GetLocalAddress(); err == nil {
+			return local.Port, 0
+		}
+		return a.Port(), 0
+	})
+	if code == 0 {
+		e.held = held
 	}
-	if err := e.bindReusably(a, full); err != nil {
-		return errno(opBind, err)
-	}
-	if local, err := e.ep.GetLocalAddress(); err == nil {
-		a.AddrPort = netip.AddrPortFrom(a.Addr(), local.Port)
-	}
-	e.held = e.bindingsFor(a)
-	if b.all == nil {
-		b.all = make(map[binding][]*endpoint)
-	}
-	for _, k := range e.held {
-		b.all[k] = append(b.all[k], e)
-	}
-	return 0
+	return code
+}
+
+// dual reports that a is the wildcard of both families.
+func (e *endpoint) dual(a provider.Addr) bool {
+	return e.family == wsa.AF_INET6 && a.Addr() == netip.IPv6Unspecified() && !e.ep.SocketOptions().GetV6Only()
 }
 
 // bindReusably binds with reuse below. A TCP port that gVisor chooses is free
@@ -83,37 +82,11 @@ func (e *endpoint) bindReusably(a provider.Addr, full tcpip.FullAddress) tcpip.E
 }
 
 func (e *endpoint) networksOf(a provider.Addr) []tcpip.NetworkProtocolNumber {
-	all := make([]tcpip.NetworkProtocolNumber, 0, 2)
-	for _, k := range e.bindingsFor(a) {
-		if k.addr.Addr().Is4() {
-			all = append(all, header.IPv4ProtocolNumber)
-		} else {
-			all = append(all, header.IPv6ProtocolNumber)
-		}
+	switch {
+	case e.dual(a):
+		return []tcpip.NetworkProtocolNumber{header.IPv6ProtocolNumber, header.IPv4ProtocolNumber}
+	case a.Addr().Unmap().Is4():
+		return []tcpip.NetworkProtocolNumber{header.IPv4ProtocolNumber}
 	}
-	return all
-}
-
-func (b *bindings) release(e *endpoint) {
-	if len(e.held) == 0 {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, k := range e.held {
-		b.all[k] = slices.DeleteFunc(b.all[k], func(o *endpoint) bool { return o == e })
-		if len(b.all[k]) == 0 {
-			delete(b.all, k)
-		}
-	}
-	e.held = nil
-}
-
-// bindingsFor are the places that a takes: two for the wildcard of both families.
-func (e *endpoint) bindingsFor(a provider.Addr) []binding {
-	all := []binding{{e.protocol, netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}}
-	if e.family == wsa.AF_INET6 && a.Addr() == netip.IPv6Unspecified() && !e.ep.SocketOptions().GetV6Only() {
-		all = append(all, binding{e.protocol, netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port())})
-	}
-	return all
+	return []tcpip.NetworkProtocolNumber{header.IPv6ProtocolNumber}
 }

@@ -13,8 +13,8 @@ var transports = map[string][2]int32{
 	"udp": {wsa.SOCK_DGRAM, wsa.IPPROTO_UDP},
 }
 
-// TestBind is the part of winsock-spi 9.5 without SO_EXCLUSIVEADDRUSE, as far as
-// it is decided below base: REUSE against default is base's EACCES.
+// TestBind is what binds look like without options; bindmatrix_test.go has the whole
+// table of winsock-spi 9.5.
 func TestBind(t *testing.T) {
 	any4, any6 := netip.IPv4Unspecified(), netip.IPv6Unspecified()
 	for _, row := range []struct {

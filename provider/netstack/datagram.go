@@ -138,7 +138,7 @@ func (d *datagram) Close(bool) {
 	d.driver.icmp.forget(d)
 	d.unwatch()
 	d.ep.Close()
-	d.driver.bound.release(&d.endpoint)
+	d.held.Release()
 }
 
 // LocalAddr is the address bound or chosen. Connected, it names the interface's

@@ -15,7 +15,15 @@
 //   - taking the peer of a raw or ICMP socket away again: EOPNOTSUPP.
 //   - raw sockets of a protocol that the stack does not know (all but ICMP,
 //     ICMPv6, TCP and UDP) only send: netstack delivers none to them. 255 only sends by definition.
-//   - multicast membership: ENOPROTOOPT.
+//   - memberships of a socket's own: gVisor's are the NIC's, and every socket of the
+//     port hears them; package base keeps from each what it has not joined. Sources are
+//     filtered there too: no report on the wire names one (IGMPv3, MLDv2), and groups
+//     are reported only if stack.Config.GroupReports says so.
+//   - groups on a socket that is bound to an address of an interface: it hears none;
+//     on Windows that is how to choose the interface.
+//   - a second listener on one address, where both have SO_REUSEADDR: Windows lets it
+//     take the first one's connections, here it is EADDRINUSE, in Bind if the first
+//     listens by then and in Listen if not. Everything else of winsock-spi 9.5 holds.
 //   - raw datagrams above the MTU: EMSGSIZE, they are not fragmented.
 //   - a peer's FIN is acknowledged state, not an event, between FIN-WAIT-1 and
 //     FIN-WAIT-2: no wake tells that State.Drained became true. Who waits for it asks again.

@@ -1,6 +1,8 @@
 package netstack
 
 import (
+	"net/netip"
+
 	tcpstack "gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -27,8 +29,9 @@ type Driver struct {
 	stack  *stack.Stack // nil over a bare one
 	raw    bool
 	marker tcpip.NICID // a NIC that lives as long as the stack, 0 if there was none
-	bound  bindings
+	bound  base.Bindings
 	icmp   icmpErrors
+	owns   func(netip.Addr) bool // addresses of the stack's own
 }
 
 var _ base.Driver = (*Driver)(nil)
@@ -37,6 +40,7 @@ var _ base.Driver = (*Driver)(nil)
 func New(c Config) *Driver {
 	d := newDriver(c.Stack.TCPIP(), c.Raw)
 	d.stack = c.Stack
+	d.owns = c.Stack.Owns
 	return d
 }
 

@@ -8,6 +8,7 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
@@ -29,9 +30,9 @@ type endpoint struct {
 
 	unicast4, unicast6 atomic.Uint32 // IP_UNICAST_IF, IPV6_UNICAST_IF: a NIC
 
-	reuse bool      // SO_REUSEADDR; guarded by driver.bound.mu, as is held
-	held  []binding // what Bind took
-	probe keepAlive
+	sharing sharing
+	held    *base.Bound // what Bind took
+	probe   keepAlive
 
 	peer atomic.Pointer[provider.Addr] // kept by us: gVisor forgets it when a stream ends, and a raw endpoint never tells it
 
@@ -85,7 +86,7 @@ func (e *endpoint) Bind(a provider.Addr) wsa.Errno {
 		}
 		return errno(opBind, e.ep.Bind(full))
 	}
-	return e.driver.bound.bind(e, a, full)
+	return e.take(a, full)
 }
 
 // destination checks where a connect or a datagram goes.

@@ -39,11 +39,7 @@ func (g *gate) Leave() bool   { return g.leave() }
 func (g *gate) Outside() bool { return g.outside() }
 
 // Bindings is the number of addresses that are taken.
-func (d *Driver) Bindings() int {
-	d.bound.mu.Lock()
-	defer d.bound.mu.Unlock()
-	return len(d.bound.all)
-}
+func (d *Driver) Bindings() int { return d.bound.Len() }
 
 // Known is the number of ports whose ICMP errors are waited for.
 func (d *Driver) Known() int {

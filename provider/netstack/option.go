@@ -29,11 +29,12 @@ const (
 // IPV6 options with IPv4's numbers stand for both families on a dual-stack
 // endpoint, as gVisor keeps them apart.
 var options = map[optionKey]option{
-	{wsa.SOL_SOCKET, wsa.SO_REUSEADDR}: {onStream | onDatagram, setReuse, getReuse},
-	{wsa.SOL_SOCKET, wsa.SO_KEEPALIVE}: {onStream, setKeepAlive, flag((*tcpip.SocketOptions).GetKeepAlive)},
-	{wsa.SOL_SOCKET, wsa.SO_BROADCAST}: {onMessage, setFlag((*tcpip.SocketOptions).SetBroadcast), flag((*tcpip.SocketOptions).GetBroadcast)},
-	{wsa.SOL_SOCKET, wsa.SO_SNDBUF}:    {onAll, setSendBuffer, func(e *endpoint) (int, wsa.Errno) { return int(e.ep.SocketOptions().GetSendBufferSize()), 0 }},
-	{wsa.SOL_SOCKET, wsa.SO_RCVBUF}:    {onAll, setReceiveBuffer, func(e *endpoint) (int, wsa.Errno) { return int(e.ep.SocketOptions().GetReceiveBufferSize()), 0 }},
+	{wsa.SOL_SOCKET, wsa.SO_REUSEADDR}:        {onStream | onDatagram, setReuse, getReuse},
+	{wsa.SOL_SOCKET, wsa.SO_EXCLUSIVEADDRUSE}: {onStream | onDatagram, setExclusive, getExclusive},
+	{wsa.SOL_SOCKET, wsa.SO_KEEPALIVE}:        {onStream, setKeepAlive, flag((*tcpip.SocketOptions).GetKeepAlive)},
+	{wsa.SOL_SOCKET, wsa.SO_BROADCAST}:        {onMessage, setFlag((*tcpip.SocketOptions).SetBroadcast), flag((*tcpip.SocketOptions).GetBroadcast)},
+	{wsa.SOL_SOCKET, wsa.SO_SNDBUF}:           {onAll, setSendBuffer, func(e *endpoint) (int, wsa.Errno) { return int(e.ep.SocketOptions().GetSendBufferSize()), 0 }},
+	{wsa.SOL_SOCKET, wsa.SO_RCVBUF}:           {onAll, setReceiveBuffer, func(e *endpoint) (int, wsa.Errno) { return int(e.ep.SocketOptions().GetReceiveBufferSize()), 0 }},
 
 	{wsa.IPPROTO_TCP, wsa.TCP_NODELAY}:   {onStream, setNoDelay, func(e *endpoint) (int, wsa.Errno) { return number(!e.ep.SocketOptions().GetDelayOption()), 0 }},
 	{wsa.IPPROTO_TCP, wsa.TCP_KEEPIDLE}:  {onStream, setKeepIdle, getKeepIdle},
@@ -157,17 +158,18 @@ func intOption(o tcpip.SockOptInt) func(*endpoint) (int, wsa.Errno) {
 }
 
 func setReuse(e *endpoint, v int) wsa.Errno {
-	e.driver.bound.mu.Lock()
-	e.reuse = v != 0
-	e.driver.bound.mu.Unlock()
+	e.sharing.reuse = v != 0
 	return 0
 }
 
-func getReuse(e *endpoint) (int, wsa.Errno) {
-	e.driver.bound.mu.Lock()
-	defer e.driver.bound.mu.Unlock()
-	return number(e.reuse), 0
+func getReuse(e *endpoint) (int, wsa.Errno) { return number(e.sharing.reuse), 0 }
+
+func setExclusive(e *endpoint, v int) wsa.Errno {
+	e.sharing.exclusive = v != 0
+	return 0
 }
+
+func getExclusive(e *endpoint) (int, wsa.Errno) { return number(e.sharing.exclusive), 0 }
 
 func setNoDelay(e *endpoint, v int) wsa.Errno {
 	e.ep.SocketOptions().SetDelayOption(v == 0)

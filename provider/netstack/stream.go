@@ -16,6 +16,9 @@ import (
 type stream struct {
 	endpoint
 
+	door    admission // of a listener
+	backlog int       // of gVisor's queue
+
 	gate  gate
 	again sync.WaitGroup // wakes that are repeated from outside
 
@@ -34,7 +37,7 @@ var (
 func newStream(n nature) *stream {
 	s := &stream{endpoint: endpoint{nature: n}}
 	s.setDefaults()
-	n.ep.SocketOptions().SetReuseAddress(true) // TIME-WAIT is no obstacle; see bindings
+	n.ep.SocketOptions().SetReuseAddress(true) // TIME-WAIT is no obstacle; see endpoint.take
 	return s
 }
 
@@ -91,7 +94,18 @@ const maxBacklog = 4096
 func (s *stream) Listen(backlog int) wsa.Errno {
 	// One more than asked: with capacity 1 gVisor answers each SYN with a cookie and
 	// loses window scale, SACK and timestamps (tests.md 1.6).
-	err := s.ep.Listen(min(max(backlog, 1), maxBacklog) + 1)
+	backlog = min(max(backlog, 1), maxBacklog)
+	if s.door.conditional {
+		return s.listenConditionally(backlog)
+	}
+	if s.driver.queuesSYNs(s.listensAt()) {
+		return wsa.EADDRINUSE
+	}
+	s.backlog = backlog + 1
+	err := s.ep.Listen(s.backlog)
+	if err == nil && s.door.paused {
+		return s.setPaused(true)
+	}
 	if _, busy := err.(*tcpip.ErrInvalidEndpointState); busy && s.tcpState().listening() {
 		return 0
 	}
@@ -100,23 +114,42 @@ func (s *stream) Listen(backlog int) wsa.Errno {
 
 // Accept takes the first connection that waits.
 func (s *stream) Accept() (base.Endpoint, wsa.Errno) {
+	c, e := s.door.next(), wsa.Errno(0)
+	switch {
+	case c != nil:
+	case s.door.queue.Load() != nil:
+		return nil, wsa.EWOULDBLOCK
+	default:
+		if c, e = s.acceptOne(); e != 0 {
+			return nil, e
+		}
+	}
+	if st := c.tcpState(); st.gone() || c.resetAfterFin(st) {
+		c.ep.Close()
+		return nil, wsa.ECONNRESET
+	}
+	return c, 0
+}
+
+// acceptOne takes one from gVisor's queue.
+func (s *stream) acceptOne() (*stream, wsa.Errno) {
 	var peer tcpip.FullAddress
 	ep, queue, err := s.ep.Accept(&peer)
 	if err != nil {
 		return nil, errno(opAccept, err)
 	}
+	return s.accepted(ep, queue, s.fromFull(peer)), 0
+}
+
+// accepted makes a stream of a connection that came in.
+func (s *stream) accepted(ep tcpip.Endpoint, queue *waiter.Queue, from provider.Addr) *stream {
 	n := s.nature
 	n.ep, n.queue = ep, queue
 	c := &stream{endpoint: endpoint{nature: n}}
 	c.up.Store(true)
-	from := c.fromFull(peer)
 	c.peer.Store(&from)
-	if st := c.tcpState(); st.gone() || c.resetAfterFin(st) {
-		ep.Close()
-		return nil, wsa.ECONNRESET
-	}
 	c.setDefaults()
-	return c, 0
+	return c
 }
 
 // Send queues what fits. After the end of the connection it returns the cause,
@@ -203,11 +236,12 @@ func (s *stream) Shutdown() wsa.Errno {
 func (s *stream) Close(abort bool) {
 	s.unwatch()
 	s.again.Wait()
+	s.door.close()
 	if abort {
 		s.ep.Abort()
 	}
 	s.ep.Close()
-	s.driver.bound.release(&s.endpoint)
+	s.held.Release()
 }
 
 // Queued is the number of bytes that Recv would return now. Not from a wake.

@@ -43,10 +43,15 @@ func (s *stream) resetAfterFin(t tcpState) bool {
 func (s *stream) State() base.State {
 	st := tcp.EndpointState(s.tcpState())
 	switch st {
-	case tcp.StateInitial, tcp.StateBound:
+	case tcp.StateBound:
+		if s.door.queue.Load() == nil {
+			return base.State{}
+		}
+		return base.State{Phase: base.Listening, Acceptable: s.door.acceptable()}
+	case tcp.StateInitial:
 		return base.State{}
 	case tcp.StateListen:
-		return base.State{Phase: base.Listening, Acceptable: s.ep.Readiness(waiter.EventIn) != 0}
+		return base.State{Phase: base.Listening, Acceptable: s.ep.Readiness(waiter.EventIn) != 0 || s.door.acceptable()}
 	case tcp.StateConnecting, tcp.StateSynSent, tcp.StateSynRecv:
 		return base.State{Phase: base.Connecting}
 	}

@@ -66,16 +66,20 @@ func TestLaw04OneOperationPerDirection(t *testing.T) {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
+	read := make(chan struct{}) // closed by the first: there is something for close to be beside
+	var once sync.Once
 	for range 8 {
 		wg.Go(func() {
 			for range 200 {
 				c.Read(make([]byte, 16))
+				once.Do(func() { close(read) })
 			}
 		})
 		wg.Go(func() {
 			for i := range 200 {
 				c.Write(make([]byte, 16))
 				if i == 150 {
+					<-read
 					c.Close()
 				}
 			}

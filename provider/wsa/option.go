@@ -69,11 +69,17 @@ const (
 	IP_ADD_MEMBERSHIP  int32 = 12
 	IP_DROP_MEMBERSHIP int32 = 13
 	IP_DONTFRAGMENT    int32 = 14
-	IP_PKTINFO         int32 = 19
-	IP_RECVTTL         int32 = 21
-	IP_RECVTOS         int32 = 40
-	IP_MTU_DISCOVER    int32 = 71
-	IP_MTU             int32 = 73
+
+	IP_ADD_SOURCE_MEMBERSHIP  int32 = 15
+	IP_DROP_SOURCE_MEMBERSHIP int32 = 16
+	IP_BLOCK_SOURCE           int32 = 17
+	IP_UNBLOCK_SOURCE         int32 = 18
+
+	IP_PKTINFO      int32 = 19
+	IP_RECVTTL      int32 = 21
+	IP_RECVTOS      int32 = 40
+	IP_MTU_DISCOVER int32 = 71
+	IP_MTU          int32 = 73
 
 	IPV6_HDRINCL         int32 = 2
 	IPV6_UNICAST_HOPS    int32 = 4
@@ -82,10 +88,23 @@ const (
 	IPV6_MULTICAST_LOOP  int32 = 11
 	IPV6_ADD_MEMBERSHIP  int32 = 12
 	IPV6_DROP_MEMBERSHIP int32 = 13
+	IPV6_JOIN_GROUP      int32 = 12 // RFC 3493's name
+	IPV6_LEAVE_GROUP     int32 = 13
 	IPV6_DONTFRAG        int32 = 14
 	IPV6_PKTINFO         int32 = 19
 	IPV6_HOPLIMIT        int32 = 21
 	IPV6_V6ONLY          int32 = 27
 	IPV6_TCLASS          int32 = 39
 	IPV6_RECVTCLASS      int32 = 40
+)
+
+// Options of both levels, IPPROTO_IP and IPPROTO_IPV6, that name groups of either
+// family (RFC 3678, 5.1).
+const (
+	MCAST_JOIN_GROUP         int32 = 41
+	MCAST_LEAVE_GROUP        int32 = 42
+	MCAST_BLOCK_SOURCE       int32 = 43
+	MCAST_UNBLOCK_SOURCE     int32 = 44
+	MCAST_JOIN_SOURCE_GROUP  int32 = 45
+	MCAST_LEAVE_SOURCE_GROUP int32 = 46
 )

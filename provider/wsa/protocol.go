@@ -87,6 +87,13 @@ const (
 	WSA_FLAG_REGISTERED_IO          uint32 = 0x100
 )
 
+// Directions of WSPJoinLeaf (dwFlags): exactly one.
+const (
+	JL_SENDER_ONLY   uint32 = 0x01
+	JL_RECEIVER_ONLY uint32 = 0x02
+	JL_BOTH          uint32 = 0x04
+)
+
 // Directions of WSPShutdown (how).
 const (
 	SD_RECEIVE = 0

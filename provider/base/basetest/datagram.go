@@ -33,6 +33,13 @@ func (e *endpoint) sendDatagram(m *provider.Msg) (int, wsa.Errno) {
 		}
 		return m.Len(), 0
 	}
+	if to.Addr().IsMulticast() {
+		if e.n.down {
+			return 0, wsa.ENETDOWN
+		}
+		e.n.sendGroup(e.protocol, from, to, m.Buffers)
+		return m.Len(), 0
+	}
 	h, code := e.h.route(to.Addr())
 	switch code {
 	case 0:
@@ -53,7 +60,7 @@ func (e *endpoint) sendDatagram(m *provider.Msg) (int, wsa.Errno) {
 func (h *Host) deliver(protocol int32, from, to netip.AddrPort, buffers [][]byte, all bool) bool {
 	heard := false
 	var best *endpoint
-	h.bound(protocol, to, func(e *endpoint) bool {
+	h.hearing(protocol, to, func(e *endpoint) bool {
 		switch {
 		case e.remote.IsValid() && e.remote != from:
 			return true

@@ -2,7 +2,7 @@
 // it, without gVisor, the kernel or a clock:
 //
 //   - [Network]: hosts in memory whose sockets reach each other. Streams with
-//     bounded buffers, refusal, FIN and reset; datagrams with port-unreachable
+//     bounded buffers, refusal, conditional listeners, FIN and reset; datagrams with port-unreachable
 //     errors; IPv4, IPv6 and dual-stack; addresses that never answer.
 //   - [Script]: endpoints that answer what a test tells them, record each call
 //     and notice when base breaks the contract of base.Endpoint.

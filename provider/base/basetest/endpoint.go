@@ -21,6 +21,7 @@ type endpoint struct {
 
 	wake   func(wsa.Events)
 	key    portKey // where it is registered
+	held   *base.Bound
 	local  netip.AddrPort
 	remote netip.AddrPort
 	v6only bool
@@ -41,6 +42,7 @@ type endpoint struct {
 	queue    datagrams
 	circular bool
 	errors   []softError
+	groups   []netip.Addr // see group.go
 
 	options map[[2]int32]int
 }
@@ -72,7 +74,7 @@ func (e *endpoint) publish() {
 	if e.typ == wsa.SOCK_STREAM {
 		set(e.in.len > 0, bitReadable)
 		set(e.phase == base.Connected && !e.finSent && e.space() > 0, bitWritable)
-		set(len(e.ready) > 0, bitAcceptable)
+		set(len(e.ready) > 0 || len(e.waiting) > 0 && e.is(wsa.SO_CONDITIONAL_ACCEPT), bitAcceptable)
 		set(e.finSeen, bitPeerClosed)
 		set(e.finSent || e.phase != base.Connected, bitDrained)
 	} else {
@@ -165,7 +167,7 @@ func (e *endpoint) Connect(a provider.Addr) wsa.Errno {
 		return e.connectStream(to)
 	}
 	if _, code := e.h.route(to.Addr()); code == wsa.ENETUNREACH || code == wsa.ENETDOWN {
-		if to.Addr() != broadcast {
+		if to.Addr() != broadcast && !to.Addr().IsMulticast() {
 			return code
 		}
 	}
@@ -272,4 +274,13 @@ func (e *endpoint) Option(level, name int32) (int, wsa.Errno) {
 	return v, 0
 }
 
-func (e *endpoint) reuse() bool { return e.options[[2]int32{wsa.SOL_SOCKET, wsa.SO_REUSEADDR}] != 0 }
+// sharing is how e binds: what the options say at that time.
+func (e *endpoint) sharing() base.BindMode {
+	switch {
+	case e.options[[2]int32{wsa.SOL_SOCKET, wsa.SO_EXCLUSIVEADDRUSE}] != 0:
+		return base.BindExclusive
+	case e.options[[2]int32{wsa.SOL_SOCKET, wsa.SO_REUSEADDR}] != 0:
+		return base.BindReuse
+	}
+	return base.BindDefault
+}

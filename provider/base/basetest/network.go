@@ -26,6 +26,8 @@ type NetworkConfig struct {
 //	198.51.100.0/24 2001:db8:beef::/48  host unreachable, told later ([Unreachable4], [Unreachable6])
 //	all others                          ENETUNREACH at once
 //
+// A group is heard by the hosts that are members of it, on their one interface.
+//
 // Bytes and datagrams arrive at once and are acknowledged by arriving; a
 // connection attempt is over, and its wake has run, when Connect returns, but
 // for those that a full backlog or a black hole keeps waiting. Raw endpoints
@@ -71,6 +73,7 @@ type Host struct {
 	n     *Network
 	addrs []netip.Addr
 	told  []*func(wsa.Events) // of Changes
+	bound base.Bindings
 }
 
 // Host adds a host with these addresses.
@@ -199,8 +202,8 @@ func (h *Host) source(to netip.Addr) netip.Addr {
 	return netip.IPv6Loopback()
 }
 
-// bound are the endpoints that hear address a on h, the more specific first.
-func (h *Host) bound(protocol int32, a netip.AddrPort, yield func(*endpoint) bool) {
+// hearing are the endpoints that hear address a on h, the more specific first.
+func (h *Host) hearing(protocol int32, a netip.AddrPort, yield func(*endpoint) bool) {
 	wild := netip.IPv6Unspecified()
 	keys := [3]netip.Addr{a.Addr(), wild, wild}
 	if a.Addr().Is4() {
@@ -218,57 +221,35 @@ func (h *Host) bound(protocol int32, a netip.AddrPort, yield func(*endpoint) boo
 	}
 }
 
-// take gives e the address a, or says who has it. Port 0 is chosen from 49152 up.
+// take gives e the address a, or says why not, by the rules of Windows (winsock-spi
+// 9.5). Port 0 is chosen from 49152 up.
 func (h *Host) take(e *endpoint, a netip.AddrPort) wsa.Errno {
 	if a.Port() != 0 {
-		if !h.available(e, a) {
-			return wsa.EADDRINUSE
-		}
-		h.register(e, a)
-		return 0
+		return h.register(e, a)
 	}
 	for range 65536 - 49152 {
 		p := netip.AddrPortFrom(a.Addr(), h.n.nextPort)
 		if h.n.nextPort++; h.n.nextPort == 0 {
 			h.n.nextPort = 49152
 		}
-		if h.available(e, p) {
-			h.register(e, p)
+		if h.register(e, p) == 0 {
 			return 0
 		}
 	}
 	return wsa.EADDRINUSE
 }
 
-// available: the same address twice needs SO_REUSEADDR on both; a wildcard and a
-// specific address live side by side, as on Windows (winsock-spi 9.5).
-func (h *Host) available(e *endpoint, a netip.AddrPort) bool {
-	clash := func(ip netip.Addr) bool {
-		for _, o := range h.n.ports[portKey{h, e.protocol, netip.AddrPortFrom(ip, a.Port())}] {
-			if ip != a.Addr() && ip.Is6() && o.v6only {
-				continue
-			}
-			if !(e.reuse() && o.reuse()) {
-				return true
-			}
-		}
-		return false
+func (h *Host) register(e *endpoint, a netip.AddrPort) wsa.Errno {
+	dual := e.af == wsa.AF_INET6 && a.Addr() == netip.IPv6Unspecified() && !e.v6only
+	want := base.Binding{Protocol: e.protocol, Addr: a, Dual: dual, Mode: e.sharing()}
+	held, code := h.bound.Bind(want, func() (uint16, wsa.Errno) { return a.Port(), 0 })
+	if code != 0 {
+		return code
 	}
-	switch {
-	case clash(a.Addr()):
-		return false
-	case a.Addr() == netip.IPv4Unspecified():
-		return !clash(netip.IPv6Unspecified())
-	case a.Addr() == netip.IPv6Unspecified() && !e.v6only:
-		return !clash(netip.IPv4Unspecified())
-	}
-	return true
-}
-
-func (h *Host) register(e *endpoint, a netip.AddrPort) {
 	k := portKey{h, e.protocol, a}
-	e.key, e.local = k, a
+	e.key, e.local, e.held = k, a, held
 	h.n.ports[k] = append(h.n.ports[k], e)
+	return 0
 }
 
 func (h *Host) unregister(e *endpoint) {
@@ -281,7 +262,8 @@ func (h *Host) unregister(e *endpoint) {
 	} else {
 		h.n.ports[e.key] = rest
 	}
-	e.key = portKey{}
+	e.held.Release()
+	e.key, e.held = portKey{}, nil
 }
 
 // plain is a sockaddr's address with IPv4 in its own form.

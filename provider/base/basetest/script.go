@@ -1,6 +1,7 @@
 package basetest
 
 import (
+	"net/netip"
 	"sync"
 
 	"github.com/netnsd/netnsd/provider"
@@ -91,6 +92,8 @@ type Call struct {
 	Flags       wsa.MsgFlags  // Send, Recv
 	Data        []byte        // Send: a copy
 	Abort       bool          // Close
+	Group       netip.Addr    // JoinGroup, LeaveGroup
+	Index       uint32        // JoinGroup, LeaveGroup, SendGroupsOver
 }
 
 // Result is one scripted answer.
@@ -100,6 +103,8 @@ type Result struct {
 	Data     []byte        // Recv: what arrives
 	Addr     provider.Addr // Recv: its source; of a soft error, what drew it
 	Endpoint *Endpoint     // Accept
+	Dst      netip.Addr    // Recv: where it went, of PKTINFO
+	IfIndex  uint32        // Recv: where it came in, of PKTINFO
 }
 
 // Endpoint is a scripted base.Endpoint.

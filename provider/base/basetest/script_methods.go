@@ -118,6 +118,7 @@ func (e *Endpoint) Recv(m *provider.Msg) (int, wsa.Errno) {
 		return 0, wsa.EWOULDBLOCK
 	}
 	m.Addr = r.Addr
+	tell(m.Control, r)
 	if r.Data == nil {
 		return r.N, r.Errno
 	}

@@ -52,15 +52,19 @@ func (e *endpoint) connectStream(to netip.AddrPort) wsa.Errno {
 		return wsa.EWOULDBLOCK
 	}
 	var l *endpoint
-	h.bound(e.protocol, to, func(o *endpoint) bool {
+	h.hearing(e.protocol, to, func(o *endpoint) bool {
 		if o.phase == base.Listening {
 			l = o
 		}
 		return l == nil
 	})
 	switch {
-	case l == nil:
+	case l == nil, l.is(wsa.SO_PAUSE_ACCEPT):
 		e.die(wsa.ECONNREFUSED)
+	case l.is(wsa.SO_CONDITIONAL_ACCEPT):
+		l.waiting = append(l.waiting, e)
+		e.listener = l
+		l.changed(wsa.FD_ACCEPT)
 	case len(l.ready) >= l.backlog:
 		l.waiting = append(l.waiting, e)
 		e.listener = l
@@ -101,7 +105,7 @@ func (e *endpoint) Listen(backlog int) wsa.Errno {
 
 // fill admits attempts that wait for room in the backlog.
 func (e *endpoint) fill() {
-	for len(e.waiting) > 0 && len(e.ready) < e.backlog {
+	for len(e.waiting) > 0 && len(e.ready) < e.backlog && !e.is(wsa.SO_CONDITIONAL_ACCEPT) {
 		next := e.waiting[0]
 		e.waiting = e.waiting[1:]
 		e.admit(next)

@@ -140,6 +140,7 @@ func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (p
 		WSPJoinLeaf:    w.join,
 		WSPConnect:     w.connect,
 		WSPListen:      w.listen,
+		WSPSetSockOpt:  w.setSockOpt,
 		WSPCloseSocket: w.close,
 	}
 	r.ObserveSends(w.sent)

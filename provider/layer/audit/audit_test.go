@@ -291,6 +291,28 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
+func TestJoins(t *testing.T) {
+	got := run(t, new(providertest.Base), wsa.IPPROTO_UDP, func(c *chain) {
+		s := c.socket(t, nil)
+		c.Table.WSPJoinLeaf(s, &provider.JoinRequest{To: addr("239.1.1.1:7"), Flags: wsa.JL_BOTH})
+		for _, group := range []byte{2, 3} {
+			c.Table.WSPSetSockOpt(s, wsa.IPPROTO_IP, wsa.IP_ADD_MEMBERSHIP, []byte{239, 1, 1, group, 0, 0, 0, 0})
+		}
+		c.Table.WSPSetSockOpt(s, wsa.IPPROTO_IP, wsa.IP_DROP_MEMBERSHIP, []byte{239, 1, 1, 2, 0, 0, 0, 0})
+		c.Table.WSPCloseSocket(s, provider.CloseLinger)
+	}, denying(t, "239.1.1.3"))
+	var dst []string
+	for _, r := range got {
+		if r.Event == "join" {
+			dst = append(dst, r.Dst+" "+r.Error)
+		}
+	}
+	want := []string{"239.1.1.1:7 ", "239.1.1.2:1 ", "239.1.1.3:1 WSAEACCES"} // 1: the base's port
+	if !slices.Equal(dst, want) {
+		t.Errorf("joins are %q, want %q", dst, want)
+	}
+}
+
 func TestDestinationsAreBounded(t *testing.T) {
 	got := run(t, new(providertest.Base), wsa.IPPROTO_UDP, func(c *chain) {
 		s := c.socket(t, nil)

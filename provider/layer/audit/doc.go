@@ -18,7 +18,7 @@
 //	listen    WSPListen was called
 //	accept    a connection was taken, or the first datagram of a client of a
 //	          published port; src is the peer
-//	join      WSPJoinLeaf was called
+//	join      WSPJoinLeaf was called, or an option set that joins a group
 //	send      a datagram socket sent to a destination for the first time, or
 //	          under another verdict than before
 //	close     the socket was closed, with the totals of its life

@@ -80,6 +80,18 @@ func (w *witness) join(s *provider.Socket, q *provider.JoinRequest) (*provider.S
 	return n, e
 }
 
+// setSockOpt writes down what joins a group, as join does.
+func (w *witness) setSockOpt(s *provider.Socket, level, name int32, in []byte) wsa.Errno {
+	e := w.next.WSPSetSockOpt(s, level, name, in)
+	if to, joins, _ := provider.JoinedGroup(s, w.next.WSPGetSockName, level, name, in); joins {
+		r := w.line("join", s)
+		r.destination(s.Origin, to)
+		r.outcome(e)
+		w.j.add(r)
+	}
+	return e
+}
+
 func (w *witness) connect(s *provider.Socket, q *provider.ConnectRequest) wsa.Errno {
 	e := w.next.WSPConnect(s, q)
 	if q.To.Family == 0 {

@@ -48,6 +48,7 @@ func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (p
 	return provider.ProcTable{
 		WSPConnect:     l.connect(next.WSPConnect),
 		WSPJoinLeaf:    l.join(next.WSPJoinLeaf),
+		WSPSetSockOpt:  l.setSockOpt(next),
 		WSPCloseSocket: l.close(next.WSPCloseSocket),
 	}, 0
 }
@@ -72,6 +73,18 @@ func (l *Layer) join(next func(*provider.Socket, *provider.JoinRequest) (*provid
 		n, e := next(s, q)
 		l.sent(s, q.To, e)
 		return n, e
+	}
+}
+
+// setSockOpt sees groups that are joined by an option.
+func (l *Layer) setSockOpt(next *provider.ProcTable) func(*provider.Socket, int32, int32, []byte) wsa.Errno {
+	set, local := next.WSPSetSockOpt, next.WSPGetSockName
+	return func(s *provider.Socket, level, name int32, in []byte) wsa.Errno {
+		e := set(s, level, name, in)
+		if to, joins, _ := provider.JoinedGroup(s, local, level, name, in); joins {
+			l.sent(s, to, e)
+		}
+		return e
 	}
 }
 

@@ -92,6 +92,18 @@ func (w *world) send(protocol int32, to ...string) {
 	w.udp.Chain.Table.WSPCloseSocket(s, provider.CloseLinger)
 }
 
+// join is WSPJoinLeaf or, without flags, IP_ADD_MEMBERSHIP, on port 1.
+func (w *world) join(group string, flags uint32) {
+	s, table := w.open(w.udp), w.udp.Chain.Table
+	to := netip.MustParseAddr(group)
+	if flags != 0 {
+		table.WSPJoinLeaf(s, &provider.JoinRequest{To: provider.AddrFrom(netip.AddrPortFrom(to, 1)), Flags: flags})
+	} else {
+		table.WSPSetSockOpt(s, wsa.IPPROTO_IP, wsa.IP_ADD_MEMBERSHIP, append(to.AsSlice(), 0, 0, 0, 0))
+	}
+	table.WSPCloseSocket(s, provider.CloseLinger)
+}
+
 // text is the policy without its first two lines.
 func (w *world) text() string {
 	w.t.Helper()
@@ -136,6 +148,11 @@ func TestPolicy(t *testing.T) {
 			w.send(wsa.IPPROTO_UDP, "192.0.2.1:443", "192.0.2.1:53", "192.0.2.2:53")
 			w.connect("192.0.2.1:443", "a.example")
 		}, "[tcp:a.example:443, udp:a.example:53,443, icmp:a.example] [udp:192.0.2.2:53]"},
+		{"groups", func(w *world) {
+			w.join("239.1.1.1", wsa.JL_BOTH)
+			w.join("239.1.1.2", 0)
+			w.join("239.9.9.9", 0) // denied
+		}, "[udp:239.1.1.1:1] [udp:239.1.1.2:1]"},
 		{"the name looked up last", func(w *world) {
 			w.lookup("a.example", "192.0.2.1")
 			w.lookup("b.example", "192.0.2.1")
@@ -210,7 +227,7 @@ func TestPolicy(t *testing.T) {
 		}, "[tcp:192.0.2.1:1,2,7-9,20,22,65533-65535]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, "bad.example:80", "tcp:bad.example:443", "198.51.100.0/24")
+			w := newWorld(t, "bad.example:80", "tcp:bad.example:443", "198.51.100.0/24", "239.9.9.9")
 			c.do(w)
 			got := strings.Join(w.exprs(), " ")
 			if got != c.want {

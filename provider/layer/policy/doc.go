@@ -50,7 +50,8 @@
 //   - Listening, and what comes in on a listening socket, is allowed unless the
 //     policy says listen: deny. Rules are about where a program goes; what can
 //     reach it is said by whoever publishes its ports.
-//   - A multicast group that a socket joins is a destination.
+//   - A multicast group that a socket joins is a destination, at the port that it joins
+//     with (WSPJoinLeaf) or is bound to (IP_ADD_MEMBERSHIP and its like; 0 before bind).
 //
 // An IPv4-mapped IPv6 address is the IPv4 address, in rules and in facts. An
 // address of NAT64 (64:ff9b::/96, RFC 6052; 64:ff9b:1::/48, RFC 8215, in its last 32

@@ -94,6 +94,7 @@ func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (p
 			return e
 		}
 		t.WSPJoinLeaf = l.join(t.WSPJoinLeaf)
+		t.WSPSetSockOpt = l.setSockOpt(t.WSPSetSockOpt, next.WSPGetSockName)
 		return t, 0
 	}
 	t.WSPConnect = func(s *provider.Socket, q *provider.ConnectRequest) wsa.Errno {
@@ -126,6 +127,17 @@ func (l *Layer) join(next func(*provider.Socket, *provider.JoinRequest) (*provid
 		n, e := next(s, q)
 		l.sent(s, q.To, e)
 		return n, e
+	}
+}
+
+// setSockOpt is join, for the options that join a group.
+func (l *Layer) setSockOpt(next func(*provider.Socket, int32, int32, []byte) wsa.Errno, local func(*provider.Socket) (provider.Addr, wsa.Errno)) func(*provider.Socket, int32, int32, []byte) wsa.Errno {
+	return func(s *provider.Socket, level, name int32, in []byte) wsa.Errno {
+		e := next(s, level, name, in)
+		if to, joins, _ := provider.JoinedGroup(s, local, level, name, in); joins {
+			l.sent(s, to, e)
+		}
+		return e
 	}
 }
 

@@ -94,8 +94,14 @@ func TestDatagrams(t *testing.T) {
 	if _, e := rig.Chain.Table.WSPJoinLeaf(s, &provider.JoinRequest{To: addr("239.0.0.1:1")}); e == wsa.EACCES {
 		t.Error("a group is not joined")
 	}
+	for range 2 {
+		mreq := []byte{239, 0, 0, 2, 0, 0, 0, 0}
+		if e := rig.Chain.Table.WSPSetSockOpt(s, wsa.IPPROTO_IP, wsa.IP_ADD_MEMBERSHIP, mreq); e != 0 {
+			t.Errorf("a group is not joined by option: %v", e)
+		}
+	}
 	rig.Chain.Table.WSPCloseSocket(s, provider.CloseAbort)
-	if got := l.Count(); got != (shadow.Count{Datagrams: 3}) {
+	if got := l.Count(); got != (shadow.Count{Datagrams: 4}) {
 		t.Errorf("counted %+v", got)
 	}
 }
