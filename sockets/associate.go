@@ -60,8 +60,9 @@ func (s *Session) CancelIoEx(h SOCKET, o *Overlapped) wsa.Errno {
 		d.call.Lock()
 		d.abort(func(o *Overlapped) { n++; o.abort() })
 		d.call.Unlock()
+		k.winsock.served(d)
 	}
-	if n == 0 {
+	if n += k.abortFirsts((*Overlapped).abort); n == 0 {
 		return wsa.EINVAL
 	}
 	return 0

@@ -117,10 +117,14 @@ func (d *disconnection) step(bool) wsa.Errno {
 		d.poll.Reset(drainPoll)
 		return wsa.EWOULDBLOCK
 	}
-	if d.reuse {
-		return k.renew()
+	if !d.reuse {
+		return 0
 	}
-	return 0
+	if e := k.renew(); e != wsa.EISCONN {
+		return e
+	}
+	d.poll.Reset(drainPoll) // the end is still being worked on: bases ask the stack again, beside it
+	return wsa.EWOULDBLOCK
 }
 
 func (d *disconnection) stop() {

@@ -53,6 +53,13 @@ func (t *descriptors) all() map[SOCKET]*sock {
 	return maps.Clone(t.open)
 }
 
+// clear forgets all, so that a session that has ended does not hold their memory.
+func (t *descriptors) clear() {
+	t.mu.Lock()
+	t.open, t.extra = nil, nil
+	t.mu.Unlock()
+}
+
 // drop forgets a descriptor, and whether it was an extra one.
 func (t *descriptors) drop(s SOCKET) (extra bool) {
 	t.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -101,6 +102,16 @@ func (d *direction) remove(p *place) bool {
 	return true
 }
 
+// holds reports whether p is in the queue; d.call is held.
+func (d *direction) holds(p *place) bool {
+	for q := d.first; q != nil; q = q.next {
+		if q == p {
+			return true
+		}
+	}
+	return false
+}
+
 // waiting is a place for a caller; d.call is held.
 func (d *direction) waiting() *place {
 	p := d.spare
@@ -137,6 +148,7 @@ type call struct {
 	control *provider.Control
 	resumed bool // it continues a send of which a part is done
 	whole   bool // all of the buffers are to be moved
+	owned   bool // the array of buffers may be changed: it is not the caller's
 	enough  int  // bytes that must be queued before it is tried (MSG_PEEK with MSG_WAITALL)
 	now     bool // it does not wait: EWOULDBLOCK
 	direct  bool // it does not stand in the queue, but beside it
@@ -152,11 +164,14 @@ func (c *call) advance(n int) bool {
 		c.buffer = c.buffer[n:]
 		return len(c.buffer) == 0
 	}
+	if !c.owned && n < length(c.buffers) {
+		c.buffers, c.owned = slices.Clone(c.buffers), true
+	}
 	c.buffers = after(c.buffers, n)
 	return len(c.buffers) == 0
 }
 
-// after is what follows the first n bytes of b. It changes b.
+// after is what follows the first n bytes of b. It changes b, unless that is nothing.
 func after(b [][]byte, n int) [][]byte {
 	for len(b) > 0 && n >= len(b[0]) {
 		n -= len(b[0])
@@ -182,11 +197,11 @@ func (k *sock) await(ctx context.Context, d *direction, c *call) (wsa.Errno, err
 	var p *place
 	defer func() { d.leave(p) }()
 	for pended := false; ; {
+		wakes := d.wakes.Load() // before anything is asked: a close that comes after it is a wake, too
 		if err := d.interrupted(ctx); err != nil {
 			return 0, err
 		}
 		if d.first == p || c.direct { // our turn, also if nobody waits and we have no place
-			wakes := d.wakes.Load()
 			switch e := k.try(d, c, pended); {
 			case e == 0:
 				return 0, nil

@@ -149,6 +149,9 @@ func (o *Overlapped) withdraw(e wsa.Errno) {
 
 // release lets go of what was the operation's, so that an idle Overlapped holds nothing.
 func (o *Overlapped) release() {
+	if w, ok := o.work.(*acceptEx); ok {
+		w.ended()
+	}
 	clear(o.captured)
 	o.captured = o.captured[:0]
 	o.call = call{}
@@ -159,7 +162,7 @@ func (o *Overlapped) release() {
 // nothing of the application runs here. Afterwards o is the client's.
 func (o *Overlapped) complete(e wsa.Errno) {
 	told := e
-	if e == wsa.OPERATION_ABORTED && o.k != nil && o.k.closed.Load() {
+	if e == wsa.OPERATION_ABORTED && o.k != nil && (o.k.closed.Load() || o.on.Load().closed.Load()) {
 		told = wsa.ECONNABORTED // what a port says of a socket that was closed (winsock-spi 12.8)
 	}
 	o.errno = e
@@ -202,10 +205,13 @@ func (o *Overlapped) moved() {
 // is the direction's job.
 func (k *sock) serve(d *direction) {
 	d.call.Lock()
-	for d.first != nil && d.first.o != nil {
+	for d.first != nil && d.first.o != nil && !d.closed.Load() {
 		o := d.first.o
 		wakes := d.wakes.Load()
 		e := o.step(o, true)
+		if e != 0 && d.closed.Load() {
+			break // what closing made of it; whoever closes ends it
+		}
 		if e == wsa.EWOULDBLOCK {
 			if d.wakes.Load() != wakes {
 				continue
@@ -242,6 +248,7 @@ func (k *sock) cancel(o *Overlapped) bool {
 			o.complete(wsa.OPERATION_ABORTED)
 		}
 		d.call.Unlock()
+		k.winsock.served(d)
 		return there
 	}
 	return false

@@ -103,3 +103,15 @@ func revents(r provider.Readiness) (v int16) {
 	}
 	return v
 }
+
+// Polled is how many calls of select and WSAPoll wait for h now: for tests and for
+// who looks into a session.
+func (s *Session) Polled(h SOCKET) int {
+	k, e := s.descriptors.find(h)
+	if e != 0 {
+		return 0
+	}
+	k.winsock.mu.Lock()
+	defer k.winsock.mu.Unlock()
+	return len(k.winsock.waiting)
+}

@@ -100,13 +100,25 @@ func (s *selection) look() {
 	if mask == 0 {
 		return
 	}
+	w := s.k.winsock
+	taken := w.receives() // before, as a level that an operation has just used up is none
 	r, open := s.k.level(mask | wsa.FD_CONNECT)
 	if !open {
 		return
 	}
-	if now := s.k.winsock.events(r) & mask; now != 0 {
+	now := w.events(r) & mask
+	if taken || w.receives() {
+		now &^= wsa.FD_READ | wsa.FD_ACCEPT // they go to the operation that waits; who serves it looks again
+	}
+	if now != 0 {
 		s.add(now, r)
 	}
+}
+
+// receives reports an overlapped receive or accept that waits.
+func (w *winsock) receives() bool {
+	p := w.k.rd.front.Load()
+	return p != nil && p.o != nil
 }
 
 // events are the network events that the level r stands for.
@@ -114,9 +126,6 @@ func (w *winsock) events(r provider.Readiness) wsa.Events {
 	ev := r.Events
 	if ev&wsa.FD_CONNECT != 0 && r.Connect != 0 {
 		ev &^= wsa.FD_WRITE | wsa.FD_CLOSE // a failed attempt is one event
-	}
-	if p := w.k.rd.front.Load(); p != nil && p.o != nil {
-		ev &^= wsa.FD_READ | wsa.FD_ACCEPT // they go to the operation that waits for them
 	}
 	if ev&wsa.FD_WRITE != 0 && w.k.s.Type != wsa.SOCK_STREAM && !w.bound() {
 		ev &^= wsa.FD_WRITE // select finds it writable, but it is not an event (winsock-spi 12.2, 12.4)

@@ -142,6 +142,7 @@ func (s *Session) Close() error {
 		}
 		s.wg.Wait()
 		s.workers.wait()
+		s.descriptors.clear()
 		s.err = s.chains.close(parted)
 	})
 	return s.err

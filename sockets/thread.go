@@ -135,3 +135,11 @@ func (t *Thread) end() {
 	t.blocking--
 	t.mu.Unlock()
 }
+
+// IsBlocking is WSAIsBlocking of this thread: whether a call of it blocks now, or
+// may do so at once.
+func (t *Thread) IsBlocking() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.blocking > 0
+}

@@ -26,10 +26,12 @@ type winsock struct {
 	enabled     atomic.Uint32 // network events that may be recorded (selection)
 	context     atomic.Bool   // AcceptEx or ConnectEx waits for SO_UPDATE_*_CONTEXT
 	offered     atomic.Bool   // a connection that was accepted, not made: for who judges it (redeem)
+	promised    atomic.Bool   // an AcceptEx is going to accept into it
 	shared      atomic.Bool   // it was offered by WSPDuplicateSocket
 
 	change  atomic.Pointer[direction] // of the *_CHANGE ioctls; made when one is pended
 	mu      sync.Mutex                // a leaf: taken in Wake
+	firsts  []*acceptEx               // of this listener, that wait for data of a connection
 	holders []*Session                // one for each descriptor
 	waiting []*poll                   // select and poll calls that look at this socket
 }

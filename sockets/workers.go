@@ -45,11 +45,13 @@ type workers struct {
 	running     int
 	max         int
 	idle        sync.Cond // running is 0 and the queue is empty
+	body        func()    // run, made once: starting a goroutine with a method value allocates
 }
 
 func (w *workers) init(n int) {
 	w.max = n
 	w.idle.L = &w.mu
+	w.body = w.run
 }
 
 func (w *workers) push(j *job) {
@@ -64,7 +66,7 @@ func (w *workers) push(j *job) {
 	w.last = j
 	if w.running < w.max {
 		w.running++
-		go w.run()
+		go w.body()
 	}
 }
 

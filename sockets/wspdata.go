@@ -1,8 +1,6 @@
 package sockets
 
 import (
-	"slices"
-
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -46,7 +44,7 @@ func (f *functions) receive(h SOCKET, buffers [][]byte, n *uint32, flags *wsa.Ms
 	case waitall && c.flags&wsa.MSG_PEEK != 0:
 		c.enough = length(buffers)
 	case waitall:
-		c.whole, c.buffers = true, slices.Clone(buffers)
+		c.whole = true
 	}
 	e = w.run(f.t, &k.rd, receiving, &c)
 	if e == 0 || e == wsa.EMSGSIZE {
@@ -101,7 +99,7 @@ func (f *functions) receiveOverlapped(k *sock, buffers [][]byte, n *uint32, flag
 	}
 	stream := k.s.Type == wsa.SOCK_STREAM
 	e := k.start(&k.rd, c, k.mayReceive, func(o *Overlapped) {
-		o.call = call{data: k.table.WSPRecv, buffers: o.capture(buffers), flags: *flags &^ wsa.MSG_WAITALL}
+		o.call = call{data: k.table.WSPRecv, buffers: o.capture(buffers), owned: true, flags: *flags &^ wsa.MSG_WAITALL}
 		if named {
 			o.call.data = k.table.WSPRecvFrom
 		}
@@ -168,11 +166,6 @@ func (f *functions) transmit(h SOCKET, buffers [][]byte, n *uint32, flags wsa.Ms
 	c := call{data: data, addr: addr, flags: flags, buffers: buffers}
 	if stream && !w.nonblocking.Load() {
 		c.whole = true
-		if len(buffers) == 1 {
-			c.buffers, c.buffer = nil, buffers[0]
-		} else {
-			c.buffers = slices.Clone(buffers)
-		}
 	}
 	e = w.run(f.t, &k.wr, sending, &c)
 	if e == 0 {
@@ -202,7 +195,7 @@ func (f *functions) sendOverlapped(k *sock, data call, buffers [][]byte, n *uint
 	}
 	return k.start(&k.wr, c, k.maySend, func(o *Overlapped) {
 		o.call = data
-		o.call.buffers = o.capture(buffers)
+		o.call.buffers, o.call.owned = o.capture(buffers), true
 		o.step = transfer
 	}, n, nil)
 }

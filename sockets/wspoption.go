@@ -98,17 +98,17 @@ func (f *functions) ioctl(h SOCKET, code uint32, in, out []byte, n *uint32, o *O
 	case o != nil && routine != nil && f.thread(t) == nil:
 		return wsa.EFAULT
 	}
-	size, e := f.dispatched(k, h, code, in, out)
-	switch {
-	case e != undispatched:
-		if n != nil && (e == 0 || e == wsa.EFAULT) {
-			*n = uint32(size)
-		}
-		return e
-	case o != nil && k.winsock.overlapped:
-		return k.controlOverlapped(code, in, out, n, completion{o, routine, f.thread(t)})
+	if o != nil && k.winsock.overlapped {
+		return f.controlOverlapped(k, h, &provider.IoctlRequest{Code: code, In: in, Out: out}, n, completion{o, routine, f.thread(t)})
 	}
-	return f.control(k, code, in, out, n)
+	size, e := f.dispatched(k, h, code, in, out)
+	if e == undispatched {
+		return f.control(k, code, in, out, n)
+	}
+	if n != nil && (e == 0 || e == wsa.EFAULT) {
+		*n = uint32(size)
+	}
+	return e
 }
 
 // waits reports the codes that a socket may have to wait for.
@@ -148,20 +148,27 @@ func (f *functions) control(k *sock, code uint32, in, out []byte, n *uint32) wsa
 	return e
 }
 
-// controlOverlapped is an overlapped ioctl: those that wait pend.
-func (k *sock) controlOverlapped(code uint32, in, out []byte, n *uint32, c completion) wsa.Errno {
-	event, change := waits(code)
-	r := &provider.IoctlRequest{Code: code, In: in, Out: out}
+// controlOverlapped is an overlapped ioctl: those that wait pend, all others are
+// complete at once, and indicated.
+func (f *functions) controlOverlapped(k *sock, h SOCKET, r *provider.IoctlRequest, n *uint32, c completion) wsa.Errno {
+	event, change := waits(r.Code)
 	e := k.start(k.winsock.changing(), c, nil, func(o *Overlapped) {
 		o.step = func(o *Overlapped, pended bool) wsa.Errno {
-			return k.alongside(func() wsa.Errno {
-				r.Pended = pended
-				size, e := k.table.WSPIoctl(k.s, r)
-				o.n = uint32(size)
-				return e
-			})
+			size, e := f.dispatched(k, h, r.Code, r.In, r.Out)
+			if e == undispatched {
+				e = k.alongside(func() (e wsa.Errno) {
+					r.Pended = pended
+					size, e = k.table.WSPIoctl(k.s, r)
+					return e
+				})
+			}
+			o.n = uint32(size)
+			return e
 		}
 	}, n, nil)
+	if e == wsa.EFAULT && n != nil {
+		*n = c.o.n // what it takes
+	}
 	if change {
 		k.winsock.enable(event, 0)
 	}

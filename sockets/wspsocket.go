@@ -41,8 +41,10 @@ func (f *functions) accept(h SOCKET, addr []byte, addrlen *int32, cond Condition
 	if e != 0 {
 		return INVALID_SOCKET, e
 	}
-	if addr != nil && addrlen != nil && *addrlen < size(k.s.Family) {
-		return INVALID_SOCKET, wsa.EFAULT
+	if addr != nil && addrlen != nil {
+		if e := room(addr, addrlen, size(k.s.Family)); e != 0 {
+			return INVALID_SOCKET, e
+		}
 	}
 	w := k.winsock
 	r := new(provider.AcceptRequest)
@@ -205,6 +207,7 @@ func (k *sock) abandon(end func(*Overlapped)) {
 		d.abort(end)
 		d.call.Unlock()
 	}
+	k.abortFirsts(end)
 }
 
 func (o *Overlapped) abort() { o.complete(wsa.OPERATION_ABORTED) }

@@ -39,16 +39,7 @@ func sandboxes(t *testing.T, layers ...provider.Layer) (w *winsocktest.Case, sec
 	d := netstack.New(netstack.Config{Stack: p.A})
 	t.Cleanup(d.Close)
 	session := func(d base.Driver, layers ...provider.Layer) *sockets.Session {
-		s, err := sockets.Startup(sockets.Config{Catalog: socketstest.Catalog(t, base.New(base.Config{Driver: d}), layers...), Processes: all})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return s
+		return process(t, all, base.New(base.Config{Driver: d}), layers...)
 	}
 	far := func(s *stack.Stack) *sockets.Session {
 		d := netstack.New(netstack.Config{Stack: s})
@@ -120,62 +111,4 @@ func TestHandOverDenied(t *testing.T) {
 	if got := first.S.Read(s, 9); got != "untouched" {
 		t.Errorf("%q", got)
 	}
-}
-
-// TestHandOverEvents: one registration for all descriptors: a new one from any of
-// them displaces the old (winsock-spi 8.1).
-func TestHandOverEvents(t *testing.T) {
-	first, second, b := sandboxes(t)
-	c, s := first.Connected()
-	var info provider.ProtocolInfo
-	first.Want("duplicate", first.C.WSPDuplicateSocket(c, b.Process(), &info), 0)
-	h, e := second.C.WSPSocket(-1, -1, -1, &info, 0, 0)
-	first.Want("socket by the token", e, 0)
-	old, now := sockets.CreateEvent(), sockets.CreateEvent()
-	first.Want("EventSelect", first.C.WSPEventSelect(c, old, wsa.FD_READ), 0)
-	first.Want("EventSelect", second.C.WSPEventSelect(h, now, wsa.FD_READ), 0)
-	first.S.Send(s, "x")
-	first.Want("wait", now.Wait(t.Context()), 0)
-	if old.IsSet() {
-		t.Error("the displaced event was signalled")
-	}
-	first.Want("close one", first.C.WSPCloseSocket(c), 0)
-	if got := second.C.Read(h, 1); got != "x" {
-		t.Errorf("%q", got)
-	}
-	first.Want("close the other", second.C.WSPCloseSocket(h), 0)
-	first.S.Await(s, wsa.FD_CLOSE)
-}
-
-// TestDuplicateErrors are the rows of winsock-spi 12.1, in their order.
-func TestDuplicateErrors(t *testing.T) {
-	first, second, b := sandboxes(t)
-	s := first.C.TCP()
-	own := first.Pair.Client.Process()
-	var info provider.ProtocolInfo
-	for _, row := range []struct {
-		name    string
-		h       sockets.SOCKET
-		process uint32
-		info    *provider.ProtocolInfo
-		want    wsa.Errno
-	}{
-		{"no socket, no process", 0, 0, nil, wsa.ENOTSOCK},
-		{"no socket", 0, own, &info, wsa.ENOTSOCK},
-		{"process 0", s, 0, nil, wsa.EINVAL},
-		{"no such process", s, 0xffffffff, &info, wsa.EINVAL},
-		{"no info", s, own, nil, wsa.EFAULT},
-		{"own process", s, own, &info, 0},
-	} {
-		first.Want(row.name, first.C.WSPDuplicateSocket(row.h, row.process, row.info), row.want)
-	}
-	_, e := second.C.WSPSocket(-1, -1, -1, &info, 0, 0)
-	first.Want("a token for another process", e, wsa.EINVAL)
-	again, e := first.C.WSPSocket(0, 0, 0, &info, 0, 0)
-	first.Want("own token", e, 0)
-	first.Want("close the first", first.C.WSPCloseSocket(s), 0)
-	first.Want("a stale descriptor", first.C.WSPListen(s, 1), wsa.ENOTSOCK)
-	first.C.Bind(again)
-	first.Want("close the second", first.C.WSPCloseSocket(again), 0)
-	_ = b
 }

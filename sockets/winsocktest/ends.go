@@ -17,6 +17,9 @@ type Pair struct {
 	Client, Server *sockets.Session
 	// ClientHost and ServerHost are their addresses, of one family.
 	ClientHost, ServerHost netip.Addr
+	// Silent is an address that the client's session has a route to and from which no
+	// answer comes, so that an attempt to connect goes on (NeedsSilence).
+	Silent netip.Addr
 	// Can are the capabilities of the base of both.
 	Can Needs
 }
@@ -223,7 +226,8 @@ func (e *End) Await(s sockets.SOCKET, events wsa.Events) provider.Readiness {
 	var r, x sockets.FDSet
 	var w sockets.FDSet
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if got := k.Chain().Table.Ready(k, events); got.Events&events != 0 {
+		// Not FD_READ alone: bases answer that from the queue, which is ahead of the level.
+		if got := k.Chain().Table.Ready(k, events|wsa.FD_OOB); got.Events&events != 0 {
 			return got
 		}
 		r, w, x = sockets.FDSet{s}, nil, sockets.FDSet{s}
@@ -239,3 +243,14 @@ func (e *End) Await(s sockets.SOCKET, events wsa.Events) provider.Readiness {
 
 // patience bounds what should take no time at all; a row that waits as long hangs.
 const patience = 10 * time.Second
+
+// until asks done, each time after an event of the case, until it says yes.
+func (w *Case) until(what string, done func() bool) {
+	w.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if done() {
+			return
+		}
+	}
+	w.Fatalf("not in %v: %s", patience, what)
+}

@@ -20,9 +20,15 @@ const (
 	NeedsICMP                                // port unreachable reaches the sender
 	NeedsChanges                             // the network tells that addresses or routes have changed
 	NeedsKeepAlive                           // keep-alive times can be set
+	NeedsConnectICMP                         // a connect can be failed by an ICMP error
+	NeedsCircular                            // SIO_ENABLE_CIRCULAR_QUEUEING
+	NeedsDynamicPorts                        // ports that are chosen are 49152 to 65535
+	NeedsSilence                             // Pair.Silent: an address that does not answer
+	NeedsNoRoute                             // addresses for documentation (RFC 5737, RFC 3849) have no route
+	NeedsQuota                               // Config.MaxSockets of the sessions is so small (64) that a row can use it up
 )
 
-var needNames = []string{"urgent data", "raw sockets", "multicast", "conditional accept", "Windows' bind rules", "ICMP errors", "change notifications", "keep-alive times"}
+var needNames = []string{"urgent data", "raw sockets", "multicast", "conditional accept", "Windows' bind rules", "ICMP errors", "change notifications", "keep-alive times", "connects that ICMP fails", "circular queues", "ports from 49152", "silent address", "lack of routes", "small quota of sockets"}
 
 func (n Needs) String() string {
 	var all []string

@@ -16,7 +16,7 @@ var _ = add(
 			w.Errorf("%d sockets: %v", n, set)
 		}
 	}},
-	Row{Section: "12.9", Name: "three empty sets are WSAEINVAL", Run: func(w *Case) {
+	Row{Section: "12.9", Name: "three empty sets: WSAEINVAL", Run: func(w *Case) {
 		_, e := w.C.WSPSelect(0, nil, nil, nil, new(time.Duration))
 		w.Want("WSPSelect", e, wsa.EINVAL)
 	}},

@@ -1,0 +1,5 @@
+//go:build !race
+
+package socketstest_test
+
+const raceEnabled = false

@@ -1,0 +1,38 @@
+package socketstest_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/netnsd/netnsd/provider/base"
+	"github.com/netnsd/netnsd/provider/host"
+	"github.com/netnsd/netnsd/provider/providertest"
+	"github.com/netnsd/netnsd/sockets"
+	"github.com/netnsd/netnsd/sockets/socketstest"
+	"github.com/netnsd/netnsd/sockets/winsocktest"
+)
+
+// TestWinsockHost is the Winsock suite over the host's sockets on loopback.
+func TestWinsockHost(t *testing.T) {
+	eachChain(t, func(t *testing.T, layers int, v6 bool) {
+		providertest.Conform(t, func(t *testing.T) providertest.Pair {
+			all := new(sockets.Processes)
+			session := func() *sockets.Session {
+				h, err := host.New(host.Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { h.Close() })
+				return process(t, all, base.New(base.Config{Driver: h}), socketstest.PassThrough(layers)...)
+			}
+			at := netip.MustParseAddr("127.0.0.1")
+			if v6 {
+				at = netip.IPv6Loopback()
+			}
+			return providertest.Pair{
+				Client: session(), Server: session(), ClientHost: at, ServerHost: at,
+				Can: winsocktest.NeedsMulticast | winsocktest.NeedsUrgent | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsQuota,
+			}
+		})
+	})
+}
