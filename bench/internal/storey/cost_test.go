@@ -21,12 +21,18 @@ func TestCost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ns, err := storey.Cost(t.Context(), l, 300*time.Millisecond)
-		if err != nil {
-			t.Fatal(err)
+		// Two loops of the same functions may differ by a tenth or two, on a machine
+		// that does other things meanwhile by more, but not each time; under the race
+		// detector, whose shadow memory is elsewhere for each, they do.
+		var ns float64
+		for range 5 {
+			if ns, err = storey.Cost(t.Context(), l, 300*time.Millisecond); err != nil {
+				t.Fatal(err)
+			}
+			if (ns >= 1) == costs {
+				break
+			}
 		}
-		// Two loops of the same functions may differ by a tenth or two; under the
-		// race detector, whose shadow memory is elsewhere for each, by many.
 		if (ns >= 1) != costs && !raceEnabled {
 			t.Errorf("%s: %v ns", layer, ns)
 		}
