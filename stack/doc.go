@@ -56,6 +56,7 @@
 //   - one per NIC waits for the end of the device and fails its flows.
 //   - one per queue while packets are held, parked in Device.WaitWritable.
 //   - one per TCP flow: FlowHandler.TCP. Handshakes in flight are bounded.
+//   - one per handshake that an Attempt of a SYNQueue was answered with.
 //   - gVisor's own: a TCP processor per CPU, and short ones of timers.
 //
 // Stack.Close and NIC.Close wait for all of theirs. They must not be called from

@@ -60,6 +60,14 @@
 //   - A deferred connection (CF_DEFER) still counts for the level FD_ACCEPT, so
 //     that select and a blocking accept find it; that it is not indicated again
 //     is the once-only rule of package sockets.
+//   - With SO_CONDITIONAL_ACCEPT, WSPAccept is EWOULDBLOCK after CF_ACCEPT too, until the
+//     handshake that was begun by it is over; FD_ACCEPT shows then, and the condition
+//     function is not asked about the connection again. It is asked only while no
+//     connection waits that it has accepted before. A plain accept answers everybody.
+//   - SIOCATMARK is TRUE if no urgent data waits out of line, also where there is none
+//     or it comes in line. Urgent data that arrived before a reset is delivered.
+//   - Who may have an address is for the driver to say; those of this project ask
+//     [BindConflict]. The options count as they stand when the address is bound.
 //   - FD_ADDRESS_LIST_CHANGE and FD_ROUTING_INTERFACE_CHANGE stand for a difference to
 //     what was so when the ioctl armed them, for the socket's own family and
 //     destination; they are a level until it is armed anew, and a pended call succeeds

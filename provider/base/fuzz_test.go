@@ -17,7 +17,7 @@ var documented = map[string][]wsa.Errno{
 	"bind":     {wsa.EADDRINUSE, wsa.EACCES, wsa.EADDRNOTAVAIL, wsa.EFAULT, wsa.EAFNOSUPPORT, wsa.EINVAL, wsa.ENOBUFS},
 	"connect":  {wsa.EADDRINUSE, wsa.EALREADY, wsa.EADDRNOTAVAIL, wsa.EAFNOSUPPORT, wsa.ECONNREFUSED, wsa.EFAULT, wsa.EINVAL, wsa.EISCONN, wsa.ENETUNREACH, wsa.EHOSTUNREACH, wsa.EPROTONOSUPPORT, wsa.ETIMEDOUT, wsa.EWOULDBLOCK, wsa.EACCES},
 	"listen":   {wsa.EADDRINUSE, wsa.EINVAL, wsa.EISCONN, wsa.EMFILE, wsa.EOPNOTSUPP},
-	"accept":   {wsa.ECONNREFUSED, wsa.ECONNRESET, wsa.EINVAL, wsa.EMFILE, wsa.EOPNOTSUPP, wsa.TRY_AGAIN, wsa.EWOULDBLOCK},
+	"accept":   {wsa.EACCES, wsa.ECONNREFUSED, wsa.ECONNRESET, wsa.EINVAL, wsa.EMFILE, wsa.EOPNOTSUPP, wsa.TRY_AGAIN, wsa.EWOULDBLOCK},
 	"send":     {wsa.EACCES, wsa.ENOTCONN, wsa.EOPNOTSUPP, wsa.ESHUTDOWN, wsa.EWOULDBLOCK, wsa.EMSGSIZE, wsa.EINVAL, wsa.ECONNABORTED, wsa.ECONNRESET, wsa.EHOSTUNREACH, wsa.ETIMEDOUT, wsa.EADDRNOTAVAIL, wsa.EAFNOSUPPORT, wsa.EDESTADDRREQ, wsa.ENETUNREACH, wsa.EFAULT, wsa.EADDRINUSE},
 	"recv":     {wsa.ENOTCONN, wsa.EOPNOTSUPP, wsa.ESHUTDOWN, wsa.EWOULDBLOCK, wsa.EMSGSIZE, wsa.EINVAL, wsa.ECONNABORTED, wsa.ECONNRESET, wsa.ETIMEDOUT, wsa.ENETRESET, wsa.EHOSTUNREACH},
 	"shutdown": {wsa.EINVAL, wsa.ENOTCONN, wsa.ECONNABORTED, wsa.ECONNRESET, wsa.ETIMEDOUT},
@@ -25,9 +25,15 @@ var documented = map[string][]wsa.Errno{
 	"option":   {wsa.EFAULT, wsa.EINVAL, wsa.ENOPROTOOPT, wsa.ENOTCONN},
 	"group":    {wsa.EADDRNOTAVAIL, wsa.EINVAL, wsa.ENOPROTOOPT},
 	"leaf":     {wsa.EADDRNOTAVAIL, wsa.EADDRINUSE, wsa.EAFNOSUPPORT, wsa.EFAULT, wsa.EINVAL, wsa.EISCONN, wsa.EOPNOTSUPP},
-	"ioctl":    {wsa.EFAULT, wsa.EINVAL, wsa.ENOPROTOOPT},
+	"ioctl":    {wsa.EFAULT, wsa.EINVAL, wsa.ENOPROTOOPT, wsa.EOPNOTSUPP},
+	"reuse":    {wsa.EISCONN, wsa.EINVAL, wsa.EADDRINUSE, wsa.EACCES}, // ours, and what binding anew gives
+	"share":    {wsa.EINVAL, wsa.ENOBUFS},
 	"close":    {wsa.EWOULDBLOCK},
 }
+
+// neverDown are the operations that ask nothing of the network: to all others one that
+// is down, or was, may say ENETDOWN, which is in each of their tables.
+var neverDown = []string{"name", "close", "share"}
 
 // machine runs a byte code of SPI calls on a few sockets of one network.
 type machine struct {
@@ -35,6 +41,7 @@ type machine struct {
 	code    []byte
 	net     *basetest.Network
 	sockets []*provider.Socket
+	down    bool // the network is, or was
 }
 
 func (m *machine) next() int {
@@ -48,6 +55,9 @@ func (m *machine) next() int {
 
 func (m *machine) check(op string, e wsa.Errno) {
 	m.t.Helper()
+	if e == wsa.ENETDOWN && m.down && !slices.Contains(neverDown, op) {
+		return
+	}
 	if e != 0 && !slices.Contains(documented[op], e) {
 		m.t.Fatalf("%s: %s is not documented for it", op, e.Name())
 	}
@@ -70,7 +80,7 @@ func (m *machine) keep(s *provider.Socket) {
 
 func (m *machine) step() {
 	op := m.next()
-	if op%12 == 0 || len(m.sockets) == 0 {
+	if op%15 == 0 || len(m.sockets) == 0 {
 		af := []int32{wsa.AF_INET, wsa.AF_INET6}[m.next()%2]
 		typ := int32(m.next()%3 + 1)
 		flags := uint32(m.next() & 1)
@@ -86,7 +96,7 @@ func (m *machine) step() {
 	s := m.sockets[i]
 	t := m.table(s)
 	msg := &provider.Msg{Buffers: [][]byte{make([]byte, m.next()), make([]byte, m.next())}, Flags: wsa.MsgFlags(m.next())}
-	switch op % 12 {
+	switch op % 15 {
 	case 1:
 		m.check("bind", t.WSPBind(s, m.addr()))
 	case 2:
@@ -97,7 +107,7 @@ func (m *machine) step() {
 		m.acceptOn(s)
 	case 5, 6:
 		f := t.WSPSend
-		if op%12 == 6 {
+		if op%15 == 6 {
 			f, msg.Addr = t.WSPSendTo, m.addr()
 		}
 		n, e := f(s, msg)
@@ -107,7 +117,7 @@ func (m *machine) step() {
 		}
 	case 7, 8:
 		f := t.WSPRecv
-		if op%12 == 8 {
+		if op%15 == 8 {
 			f = t.WSPRecvFrom
 		}
 		queued := m.ready(s).Queued
@@ -120,6 +130,14 @@ func (m *machine) step() {
 		m.check("shutdown", t.WSPShutdown(s, m.next()%4))
 	case 10:
 		m.options(s)
+	case 12:
+		_, e := t.WSPIoctl(s, &provider.IoctlRequest{Code: wsa.SIO_REUSE_SOCKET})
+		m.check("reuse", e)
+	case 13:
+		_, e := t.WSPDuplicateSocket(s, uint32(m.next()&1))
+		m.check("share", e)
+	case 14:
+		m.turn()
 	case 11:
 		e := t.WSPCloseSocket(s, provider.CloseMode(m.next()%3))
 		m.check("close", e)
@@ -136,11 +154,30 @@ func (m *machine) step() {
 	}
 }
 
+// turn takes the network away, brings it back, or ends connections.
+func (m *machine) turn() {
+	switch causes := []wsa.Errno{wsa.ECONNRESET, wsa.ECONNABORTED, wsa.EHOSTUNREACH, wsa.ETIMEDOUT}; m.next() % 8 {
+	case 0:
+		m.down = true
+		m.net.SetDown(true)
+	case 1, 2:
+		m.net.SetDown(false)
+	default:
+		m.net.Fail(m.addr().AddrPort, causes[m.next()%len(causes)])
+	}
+}
+
 func (m *machine) acceptOn(s *provider.Socket) {
 	q := provider.AcceptRequest{}
 	result := provider.CondResult(m.next() % 5)
 	if result < 4 {
 		q.Cond = func(*provider.Indication) provider.CondResult { return result }
+		if m.next()&15 == 15 {
+			q.Cond = func(*provider.Indication) provider.CondResult { // the peer gives up meanwhile
+				m.net.Fail(m.addr().AddrPort, wsa.ETIMEDOUT)
+				return result
+			}
+		}
 	}
 	if i := m.next(); i%4 == 0 {
 		q.Into = m.sockets[i%len(m.sockets)]
@@ -159,12 +196,12 @@ func (m *machine) acceptOn(s *provider.Socket) {
 func (m *machine) options(s *provider.Socket) {
 	t := m.table(s)
 	levels := []int32{wsa.SOL_SOCKET, wsa.IPPROTO_TCP, wsa.IPPROTO_IP, wsa.IPPROTO_IPV6, 99}
-	names := []int32{1, 2, 4, 8, 0x20, 0x80, wsa.SO_DONTLINGER, wsa.SO_EXCLUSIVEADDRUSE, 3, 16, 17, 27, 0x1001, 0x1002, 0x1007, 0x1008}
+	names := []int32{1, 2, 4, 8, 0x20, 0x80, wsa.SO_DONTLINGER, wsa.SO_EXCLUSIVEADDRUSE, wsa.SO_CONDITIONAL_ACCEPT, wsa.SO_PAUSE_ACCEPT, 3, 16, 17, 27, 0x1001, 0x1002, 0x1007, 0x1008}
 	level, opt := levels[m.next()%len(levels)], names[m.next()%len(names)]
 	m.check("option", t.WSPSetSockOpt(s, level, opt, []byte{byte(m.next()), 0, byte(m.next()), 0}))
 	_, e := t.WSPGetSockOpt(s, level, opt, make([]byte, m.next()%8))
 	m.check("option", e)
-	codes := []uint32{wsa.FIONREAD, wsa.FIONBIO, wsa.SIO_UDP_CONNRESET, wsa.SIO_KEEPALIVE_VALS, wsa.SIO_GET_BROADCAST_ADDRESS, wsa.SIO_BASE_HANDLE, 1}
+	codes := []uint32{wsa.FIONREAD, wsa.FIONBIO, wsa.SIO_UDP_CONNRESET, wsa.SIO_KEEPALIVE_VALS, wsa.SIO_GET_BROADCAST_ADDRESS, wsa.SIO_BASE_HANDLE, wsa.SIOCATMARK, wsa.SIO_ENABLE_CIRCULAR_QUEUEING, 1}
 	_, e = t.WSPIoctl(s, &provider.IoctlRequest{Code: codes[m.next()%len(codes)], In: make([]byte, m.next()%16), Out: make([]byte, m.next()%20)})
 	m.check("ioctl", e)
 	_, e = t.WSPGetSockName(s)
@@ -201,6 +238,8 @@ func (m *machine) groups(s *provider.Socket) {
 func FuzzCalls(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1, 3, 0, 0, 0, 0, 9, 0, 0, 0, 0, 2, 1, 0, 0, 0, 1, 1, 0, 4, 0, 0, 0, 0, 4, 1})
 	f.Add([]byte{0, 0, 1, 0, 0, 0, 1, 0, 6, 0, 5, 5, 0, 1, 1, 6, 1, 5, 5, 0, 1, 2, 8, 0, 9, 9, 0, 8, 0, 9, 9, 2})
+	// A conditional listener, one that connects to it, accept with and without a verdict.
+	f.Add([]byte{0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 12, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1, 3, 0, 0, 0, 0, 9, 0, 0, 0, 0, 2, 1, 0, 0, 0, 1, 1, 0, 4, 0, 0, 0, 0, 2, 0, 1, 4, 0, 0, 0, 0, 4, 1})
 	f.Fuzz(func(t *testing.T, code []byte) {
 		if len(code) > 4096 {
 			return

@@ -75,6 +75,9 @@
 //   - Datagrams queued before Connect are still delivered after it.
 //   - Disconnect makes the kernel forget a port that it chose itself; the driver
 //     binds it again, and EADDRINUSE means that somebody was faster.
+//   - Urgent data (MSG_OOB) is one byte, and of several the last. The kernel forgets it
+//     when a receive passes the mark; it is taken and kept before that, but for one
+//     that passes between the kernel's notice and the Host's (keepUrgent).
 //   - SO_SNDBUF and SO_RCVBUF turn the kernel's tuning of that buffer off and are
 //     capped by net.core.[rw]mem_max.
 //   - FIONREAD of a UDP socket peeks at every datagram queued, at most 4096 of them, one

@@ -22,6 +22,8 @@ type datagram struct {
 	to   tcpip.FullAddress    // of the Send that runs
 	soft atomic.Pointer[soft] // waits for the next Recv
 	port atomic.Uint32        // known to driver.icmp; 0 if not
+
+	heard bool // of a raw endpoint: see associated
 }
 
 // soft is an ICMP error: what Recv returns once, and the destination that drew it.
@@ -65,6 +67,7 @@ func (d *datagram) NotifyEvent(m waiter.EventMask) {
 func (d *datagram) Bind(a provider.Addr) wsa.Errno {
 	e := d.endpoint.Bind(a)
 	if e == 0 {
+		d.associated()
 		d.listenForErrors()
 	}
 	return e
@@ -92,6 +95,7 @@ func (d *datagram) Connect(to provider.Addr) wsa.Errno {
 		return d.driver.unreachable(errno(opConnect, err), unmapped(full.Addr))
 	}
 	d.peer.Store(&to)
+	d.associated()
 	d.listenForErrors()
 	return 0
 }

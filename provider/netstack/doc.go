@@ -21,6 +21,7 @@
 //     are reported only if stack.Config.GroupReports says so.
 //   - groups on a socket that is bound to an address of an interface: it hears none;
 //     on Windows that is how to choose the interface.
+//   - IPV6_HDRINCL: ENOPROTOOPT.
 //   - a second listener on one address, where both have SO_REUSEADDR: Windows lets it
 //     take the first one's connections, here it is EADDRINUSE, in Bind if the first
 //     listens by then and in Listen if not. Everything else of winsock-spi 9.5 holds.
@@ -45,6 +46,17 @@
 // An endpoint starts with TTL 128, Nagle's algorithm on, IPV6_V6ONLY on, and
 // keep-alive probes 1 s apart, 10 of them, after 2 h (winsock-spi 9).
 //
+// # Conditional listeners
+//
+// With SO_CONDITIONAL_ACCEPT no SYN is answered before CF_ACCEPT: such a listener is a
+// bound endpoint to gVisor, and SYNs wait in a queue of the Stack ([stack.SYNQueue]), at
+// most as many as its backlog says. A peer that stops waiting without a word is found
+// out by the handshake, which comes to nothing then. One that connects anew from a port
+// whose last connection is in TIME-WAIT here waits until that is over. A wildcard
+// listener without the option that is made later on the port takes what would go to a
+// specific one with it; made before, it makes Listen EADDRINUSE. SO_PAUSE_ACCEPT works on
+// every listener.
+//
 // # Goroutines and locks
 //
 // gVisor calls wakes with its own locks held, the endpoint's among them. What a
@@ -52,7 +64,8 @@
 // front of a FIN, and why a connection died, are known under the endpoint's lock
 // alone. So State, when it may be inside a wake, shows such a stream as it was
 // before, and a goroutine of the endpoint wakes it again from outside; see
-// [gate]. Close waits for that goroutine. There is no other in this package.
+// [gate]. A handshake that a conditional listener answers has a goroutine of the
+// SYNQueue's. Close waits for both. There is no other in this package.
 //
 // Endpoint methods are safe for concurrent use as base.Endpoint says: one Send,
 // one Recv and control operations at a time, Close last and alone. Close must
