@@ -142,6 +142,7 @@ func (k *sock) renew() wsa.Errno {
 	w.over[receiving].Store(false)
 	w.over[sending].Store(false)
 	w.context.Store(false)
+	w.offered.Store(false) // it may connect next
 	w.enabled.Store(uint32(atFirst))
 	return 0
 }

@@ -124,8 +124,8 @@ func (w *winsock) receives() bool {
 // events are the network events that the level r stands for.
 func (w *winsock) events(r provider.Readiness) wsa.Events {
 	ev := r.Events
-	if ev&wsa.FD_CONNECT != 0 && r.Connect != 0 {
-		ev &^= wsa.FD_WRITE | wsa.FD_CLOSE // a failed attempt is one event
+	if wsa.Events(w.enabled.Load())&ev&wsa.FD_CONNECT != 0 && r.Connect != 0 {
+		ev &^= wsa.FD_WRITE | wsa.FD_CLOSE // a failed attempt is one event; without one it is a connection that was failed
 	}
 	if ev&wsa.FD_WRITE != 0 && w.k.s.Type != wsa.SOCK_STREAM && !w.bound() {
 		ev &^= wsa.FD_WRITE // select finds it writable, but it is not an event (winsock-spi 12.2, 12.4)

@@ -31,7 +31,7 @@ func TestWinsockHost(t *testing.T) {
 			}
 			return providertest.Pair{
 				Client: session(), Server: session(), ClientHost: at, ServerHost: at,
-				Can: winsocktest.NeedsMulticast | winsocktest.NeedsUrgent | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsQuota,
+				Can: winsocktest.NeedsMulticast | winsocktest.NeedsUrgent | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsQuota | winsocktest.NeedsNoRaw,
 			}
 		})
 	})

@@ -27,7 +27,7 @@ func winsockPair(t *testing.T, layers int, v6 bool) winsocktest.Pair {
 		t.Cleanup(d.Close)
 		return process(t, all, base.New(base.Config{Driver: d}), socketstest.PassThrough(layers)...)
 	}
-	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4, Can: winsocktest.NeedsMulticast | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts | winsocktest.NeedsQuota | winsocktest.NeedsSilence | winsocktest.NeedsNoRoute}
+	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4, Can: winsocktest.NeedsMulticast | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts | winsocktest.NeedsQuota | winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsNoRaw}
 	w.Silent = netip.AddrFrom4([4]byte(append(stacktest.B4.AsSlice()[:3], 99)))
 	if v6 {
 		w.ClientHost, w.ServerHost = stacktest.A6, stacktest.B6

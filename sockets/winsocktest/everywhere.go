@@ -12,7 +12,7 @@ import (
 type function struct {
 	section, name string
 	call          func(*End, sockets.SOCKET) wsa.Errno
-	failed        wsa.Errno // on a socket whose network is down; 0: it is used to find that out, or to get rid of it
+	failed        wsa.Errno // on a socket whose network is down; 0: it finds that out, or gets rid of it
 }
 
 // functions are those over descriptors whose tables have WSAENOTSOCK and WSAENETDOWN,
@@ -45,8 +45,8 @@ var functions = []function{
 		return errno
 	}, wsa.ENETDOWN},
 	{"3.17", "WSPGetQOSByName", func(e *End, s sockets.SOCKET) wsa.Errno {
-		return e.WSPGetQOSByName(s, nil, nil)
-	}, 0},
+		return e.WSPGetQOSByName(s, []byte("G711"), new(sockets.QOS))
+	}, wsa.EINVAL},
 	{"3.19", "WSPJoinLeaf", func(e *End, s sockets.SOCKET) wsa.Errno {
 		_, errno := e.WSPJoinLeaf(s, Name(e.Host, 9), nil, nil, nil, nil, 0)
 		return errno
@@ -72,10 +72,10 @@ func addFunctions() struct{} {
 			Row{Section: f.section, Name: f.name + ": WSAENOTSOCK", Run: f.notSocket},
 			Row{Section: f.section, Name: f.name + ": WSAEINPROGRESS", Dropped: "spi-notes 4: WSAEINPROGRESS but for its one line in Resolve"},
 		)
-		switch {
-		case f.failed != 0:
+		switch f.failed {
+		case wsa.ENETDOWN:
 			add(Row{Section: f.section, Name: f.name + ": WSAENETDOWN", Run: f.netDown})
-		case f.name != "WSPGetQOSByName":
+		case 0:
 			add(Row{Section: f.section, Name: f.name + ": serves a socket whose network is down, whose other calls say WSAENETDOWN", Run: f.netDown})
 		}
 		add(Row{Section: "3.2", Name: f.name + " after WSPCleanup: WSANOTINITIALISED", Run: f.cleanedUp})

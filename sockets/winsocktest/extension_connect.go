@@ -49,8 +49,9 @@ var _ = add(
 	}},
 	Row{Section: "5.9", Name: "ConnectEx: data larger than all buffers", Run: func(w *Case) {
 		l, at := w.S.Listen()
-		_, o := w.C.connecting()
-		data := make([]byte, 16<<20)
+		c, o := w.C.connecting()
+		w.C.narrow(c)
+		data := make([]byte, large)
 		w.started("ConnectEx", w.C.Session.ConnectEx(o.s, at, data, &o.n, &o.Overlapped))
 		s := w.S.Accept(l)
 		w.S.readAll(s, len(data))

@@ -56,7 +56,8 @@ var _ = add(
 	Row{Section: "5.9", Name: "TransmitFile, overlapped: larger than all buffers; the record counts all", Run: func(w *Case) {
 		c, s := w.Connected()
 		port, o := w.port(s, 0), w.S.operation(s, 0)
-		const size = 16 << 20
+		const size = large
+		w.S.narrow(s)
 		buffers := &sockets.TransmitBuffers{Head: []byte("head"), Tail: []byte("tail!")}
 		w.Want("TransmitFile", w.S.Session.TransmitFile(s, io.LimitReader(zeros{}, size), size, 0, &o.Overlapped, buffers, 0), wsa.IO_PENDING)
 		equal(w, "end", w.C.readAll(c, size+9), "tail!")

@@ -91,9 +91,20 @@ func (e *End) reading(s sockets.SOCKET, size int) *operation {
 // writing is an overlapped send that is pending, as nobody receives.
 func (e *End) writing(s sockets.SOCKET) *operation {
 	e.w.Helper()
-	o := e.operation(s, 16<<20)
+	e.narrow(s)
+	o := e.operation(s, large)
 	e.w.Want("overlapped WSPSend", o.send(), wsa.IO_PENDING)
 	return o
+}
+
+// large is more, bytes, than both ends keep of what nobody receives, if the sender
+// is narrow.
+const large = 4 << 20
+
+// narrow makes the send buffer small, whatever the network has as its default.
+func (e *End) narrow(s sockets.SOCKET) {
+	e.w.Helper()
+	e.w.Want("SO_SNDBUF", e.SetOption(s, wsa.SOL_SOCKET, wsa.SO_SNDBUF, 64<<10), 0)
 }
 
 // equal ends the case if got is not want.

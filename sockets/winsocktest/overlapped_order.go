@@ -126,7 +126,8 @@ var _ = add(
 	}},
 	Row{Section: "6.2", Name: "a send larger than all buffers is complete when all is taken", Run: func(w *Case) {
 		c, s := w.Connected()
-		o := w.S.operation(s, 16<<20)
+		w.S.narrow(s)
+		o := w.S.operation(s, large)
 		copy(o.b[len(o.b)-5:], "hello")
 		w.Want("WSPSend", o.send(), wsa.IO_PENDING)
 		equal(w, "bytes", o.n, untouched)

@@ -23,12 +23,13 @@ const (
 	NeedsConnectICMP                         // a connect can be failed by an ICMP error
 	NeedsCircular                            // SIO_ENABLE_CIRCULAR_QUEUEING
 	NeedsDynamicPorts                        // ports that are chosen are 49152 to 65535
+	NeedsNoRaw                               // SOCK_RAW is refused
 	NeedsSilence                             // Pair.Silent: an address that does not answer
 	NeedsNoRoute                             // addresses for documentation (RFC 5737, RFC 3849) have no route
 	NeedsQuota                               // Config.MaxSockets of the sessions is so small (64) that a row can use it up
 )
 
-var needNames = []string{"urgent data", "raw sockets", "multicast", "conditional accept", "Windows' bind rules", "ICMP errors", "change notifications", "keep-alive times", "connects that ICMP fails", "circular queues", "ports from 49152", "silent address", "lack of routes", "small quota of sockets"}
+var needNames = []string{"urgent data", "raw sockets", "multicast", "conditional accept", "Windows' bind rules", "ICMP errors", "change notifications", "keep-alive times", "connects that ICMP fails", "circular queues", "ports from 49152", "refusal of raw sockets", "silent address", "lack of routes", "small quota of sockets"}
 
 func (n Needs) String() string {
 	var all []string
