@@ -28,9 +28,12 @@ type WSPProcTable struct {
 	// WSPAddressToString writes the numeric text of an address as UTF-16, with its
 	// NUL; length is in characters. EFAULT: too small, and length is what it takes.
 	WSPAddressToString func(address []byte, info *provider.ProtocolInfo, text []uint16, length *uint32) wsa.Errno
-	// WSPAsyncSelect has post told of network events; the socket becomes non-blocking.
+	// WSPAsyncSelect has post told of network events; the socket becomes non-blocking,
+	// and what was registered before is cancelled. 0 only cancels. EINVAL: no post, or
+	// no events of Winsock.
 	WSPAsyncSelect func(s SOCKET, post MessageProc, events wsa.Events) wsa.Errno
-	// WSPBind gives the socket its local address.
+	// WSPBind gives the socket its local address; with port 0 one is chosen. EFAULT,
+	// EAFNOSUPPORT, EINVAL (bound), EADDRINUSE, EADDRNOTAVAIL, EACCES.
 	WSPBind func(s SOCKET, name []byte) wsa.Errno
 	// WSPCancelBlockingCall ends the call of the table's thread that blocks: EINTR
 	// there. EINVAL: none does, or the table has no thread ([Session.ThreadProcTable]).
@@ -38,26 +41,36 @@ type WSPProcTable struct {
 	// WSPCleanup gives up one WSPStartup; the last one ends the session: see [Session.Close].
 	WSPCleanup func() wsa.Errno
 	// WSPCloseSocket ends the descriptor and, with the last one, the socket, as
-	// SO_LINGER says. Overlapped operations complete with OPERATION_ABORTED.
+	// SO_LINGER says: it waits for as many seconds until the peer has all of it, and
+	// resets then; a non-blocking socket stays open instead, EWOULDBLOCK, and nothing
+	// has begun. Overlapped operations complete with OPERATION_ABORTED, calls that
+	// block are ended, no event follows.
 	WSPCloseSocket func(s SOCKET) wsa.Errno
-	// WSPConnect connects. Connect data is EPROTONOSUPPORT, a QOS EOPNOTSUPP.
+	// WSPConnect connects: it waits, or is EWOULDBLOCK and FD_CONNECT tells. After a
+	// refusal it may be called again. A datagram socket gets a peer, or loses it by an
+	// address of zeros. Connect data is EPROTONOSUPPORT, a QOS EOPNOTSUPP; EFAULT,
+	// EAFNOSUPPORT, EADDRNOTAVAIL, EINVAL, EALREADY, EISCONN, ECONNREFUSED, ENETUNREACH,
+	// EHOSTUNREACH, ETIMEDOUT, EADDRINUSE, EACCES.
 	WSPConnect func(s SOCKET, name, callerData, calleeData []byte, sqos, gqos *QOS) wsa.Errno
 	// WSPDuplicateSocket writes what the session registered as process
 	// ([Config.Process]) opens s by, once, with WSPSocket.
 	WSPDuplicateSocket func(s SOCKET, process uint32, info *provider.ProtocolInfo) wsa.Errno
-	// WSPEnumNetworkEvents fetches what was recorded and resets event, if given.
+	// WSPEnumNetworkEvents fetches what was recorded and resets event, if given. What
+	// was recorded is so again after its re-enabling function only. EINVAL.
 	WSPEnumNetworkEvents func(s SOCKET, event *Event, ne *NetworkEvents) wsa.Errno
-	// WSPEventSelect has event signalled by network events; the socket becomes
-	// non-blocking.
+	// WSPEventSelect has event, which stays the caller's, signalled by network events;
+	// the socket becomes non-blocking, and what was registered before is cancelled. 0
+	// only cancels. EINVAL: no event, or no events of Winsock.
 	WSPEventSelect func(s SOCKET, event *Event, events wsa.Events) wsa.Errno
 	// WSPGetOverlappedResult is what became of o: 0 or the operation's error;
 	// IO_INCOMPLETE if it is pending. wait needs an HEvent (INVALID_HANDLE).
 	WSPGetOverlappedResult func(s SOCKET, o *Overlapped, n *uint32, wait bool, flags *wsa.MsgFlags) wsa.Errno
-	// WSPGetPeerName writes the peer's address.
+	// WSPGetPeerName writes the peer's address. EFAULT, ENOTCONN.
 	WSPGetPeerName func(s SOCKET, name []byte, namelen *int32) wsa.Errno
-	// WSPGetSockName writes the local address.
+	// WSPGetSockName writes the local address. EFAULT, EINVAL (not bound).
 	WSPGetSockName func(s SOCKET, name []byte, namelen *int32) wsa.Errno
-	// WSPGetSockOpt reads an option; optlen becomes the value's size.
+	// WSPGetSockOpt reads an option; optlen becomes the value's size. EFAULT, EINVAL
+	// (no such level), ENOPROTOOPT.
 	WSPGetSockOpt func(s SOCKET, level, name int32, value []byte, optlen *int32) wsa.Errno
 	// WSPGetQOSByName fails: no template has any name. EINVAL.
 	WSPGetQOSByName func(s SOCKET, name []byte, qos *QOS) wsa.Errno
@@ -66,25 +79,31 @@ type WSPProcTable struct {
 	WSPIoctl func(s SOCKET, code uint32, in, out []byte, n *uint32, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
 	// WSPJoinLeaf joins a multicast group, and returns s itself.
 	WSPJoinLeaf func(s SOCKET, name, callerData, calleeData []byte, sqos, gqos *QOS, flags uint32) (SOCKET, wsa.Errno)
-	// WSPListen starts listening, or changes the backlog.
+	// WSPListen starts listening, or changes the backlog, which is moved to the nearest
+	// legal one. EINVAL (not bound), EISCONN, EADDRINUSE, EOPNOTSUPP.
 	WSPListen func(s SOCKET, backlog int) wsa.Errno
 	// WSPRecv receives into the buffers, in order. n and flags are set when it has.
 	WSPRecv func(s SOCKET, buffers [][]byte, n *uint32, flags *wsa.MsgFlags, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
-	// WSPRecvDisconnect is SD_RECEIVE. Disconnect data is ENOPROTOOPT.
+	// WSPRecvDisconnect is SD_RECEIVE. Disconnect data is ENOPROTOOPT; ENOTCONN.
 	WSPRecvDisconnect func(s SOCKET, data []byte) wsa.Errno
 	// WSPRecvFrom is WSPRecv, and writes the source.
 	WSPRecvFrom func(s SOCKET, buffers [][]byte, n *uint32, flags *wsa.MsgFlags, from []byte, fromlen *int32, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
-	// WSPSelect waits until sockets of the sets are ready, and leaves those in them.
+	// WSPSelect waits until sockets of the sets are ready, leaves those in them, and
+	// counts them. No timeout waits for ever, 0 not at all; when it passes the sets are
+	// empty. A call that fails leaves the sets. EINVAL: all of them empty, or a negative
+	// timeout.
 	WSPSelect func(nfds int, read, write, except *FDSet, timeout *time.Duration) (int, wsa.Errno)
 	// WSPSend sends the buffers: all of them, on a blocking socket or overlapped.
 	WSPSend func(s SOCKET, buffers [][]byte, n *uint32, flags wsa.MsgFlags, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
-	// WSPSendDisconnect is SD_SEND. Disconnect data is ENOPROTOOPT.
+	// WSPSendDisconnect is SD_SEND. Disconnect data is ENOPROTOOPT; ENOTCONN.
 	WSPSendDisconnect func(s SOCKET, data []byte) wsa.Errno
 	// WSPSendTo sends a datagram to an address; on a stream it is WSPSend.
 	WSPSendTo func(s SOCKET, buffers [][]byte, n *uint32, flags wsa.MsgFlags, to []byte, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
-	// WSPSetSockOpt sets an option.
+	// WSPSetSockOpt sets an option. EFAULT, EINVAL (no such level, a bad value, too
+	// late), ENOPROTOOPT, ENOTCONN.
 	WSPSetSockOpt func(s SOCKET, level, name int32, value []byte) wsa.Errno
-	// WSPShutdown ends one or both directions (SD_*).
+	// WSPShutdown ends one or both directions (SD_*). It never waits: FIN follows what
+	// is queued. EINVAL, ENOTCONN, ECONNRESET, ECONNABORTED.
 	WSPShutdown func(s SOCKET, how int) wsa.Errno
 	// WSPSocket opens a socket by the catalog, or by info: then it may be what
 	// WSPDuplicateSocket wrote, and g and flags do not matter.

@@ -169,7 +169,7 @@ func survey(roles []*role, socks map[SOCKET]*sock) (n int, e wsa.Errno) {
 			switch {
 			case !open && o.dead != 0:
 				e = o.dead
-			case !open || o.ready(r):
+			case !open || socks[h].s.Failed() != 0 || o.ready(r): // whatever is waited for, the next call says why
 				o.hits = append(o.hits, h)
 				n++
 			}

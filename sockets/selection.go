@@ -10,7 +10,8 @@ import (
 
 // MessageProc stands for the window of WSPAsyncSelect: it is told of one network
 // event of s, with its error. It runs on a goroutine of the session, for one
-// socket one at a time and in order. It may call the table, but should not block.
+// socket one at a time and in order. It may call the table, but should not block; it
+// must not call WSPCleanup or [Session.Close], which wait for it.
 type MessageProc func(s SOCKET, event wsa.Events, e wsa.Errno)
 
 // NetworkEvents is WSANETWORKEVENTS. Errors has the code of each event at its
@@ -106,7 +107,10 @@ func (s *selection) look() {
 	if !open {
 		return
 	}
-	now := w.events(r) & mask
+	if w.k.s.Failed() != 0 && s.mask&(wsa.FD_CONNECT|wsa.FD_CLOSE) != 0 {
+		r.Events &= wsa.FD_CONNECT | wsa.FD_CLOSE // who asks for neither hears of it by what he asks for
+	}
+	now := w.events(r, mask) & mask
 	if taken || w.receives() {
 		now &^= wsa.FD_READ | wsa.FD_ACCEPT // they go to the operation that waits; who serves it looks again
 	}
@@ -121,11 +125,14 @@ func (w *winsock) receives() bool {
 	return p != nil && p.o != nil
 }
 
-// events are the network events that the level r stands for.
-func (w *winsock) events(r provider.Readiness) wsa.Events {
+// events are the network events that the level r stands for, of those in mask.
+func (w *winsock) events(r provider.Readiness, mask wsa.Events) wsa.Events {
 	ev := r.Events
-	if wsa.Events(w.enabled.Load())&ev&wsa.FD_CONNECT != 0 && r.Connect != 0 {
-		ev &^= wsa.FD_WRITE | wsa.FD_CLOSE // a failed attempt is one event; without one it is a connection that was failed
+	if ev&wsa.FD_CONNECT != 0 && r.Connect != 0 {
+		ev &^= wsa.FD_WRITE
+		if mask&wsa.FD_CONNECT != 0 {
+			ev &^= wsa.FD_CLOSE // a failed attempt is one event; a connection that was failed has had its FD_CONNECT
+		}
 	}
 	if ev&wsa.FD_WRITE != 0 && w.k.s.Type != wsa.SOCK_STREAM && !w.bound() {
 		ev &^= wsa.FD_WRITE // select finds it writable, but it is not an event (winsock-spi 12.2, 12.4)
@@ -149,6 +156,9 @@ func (s *selection) add(now wsa.Events, r provider.Readiness) {
 	s.record.Events |= now
 	if now&wsa.FD_CONNECT != 0 {
 		s.record.Errors[bits.TrailingZeros32(uint32(wsa.FD_CONNECT))] = r.Connect
+		if r.Connect != 0 {
+			s.k.winsock.enabled.And(^uint32(wsa.FD_CLOSE)) // until the next attempt
+		}
 	}
 	if now&wsa.FD_CLOSE != 0 {
 		s.record.Errors[bits.TrailingZeros32(uint32(wsa.FD_CLOSE))] = r.Close

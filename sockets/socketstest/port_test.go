@@ -147,7 +147,7 @@ func (p *portRig) echo() {
 // await waits until something is so that no call waits for.
 func (p *portRig) await(what string, so func() bool) {
 	p.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !so(); runtime.Gosched() {
 		if time.Now().After(end) {
 			p.t.Fatalf("%s: not in time", what)
 		}

@@ -14,7 +14,7 @@ import (
 
 // TestWinsockHost is the Winsock suite over the host's sockets on loopback.
 func TestWinsockHost(t *testing.T) {
-	eachChain(t, func(t *testing.T, layers int, v6 bool) {
+	eachChain(t, 0, func(t *testing.T, layers int, v6 bool) {
 		providertest.Conform(t, func(t *testing.T) providertest.Pair {
 			all := new(sockets.Processes)
 			session := func() *sockets.Session {

@@ -17,6 +17,8 @@ var _ = add(
 			c := w.C.TCP()
 			w.Want("WSPConnect", w.C.Connect(c, at), 0)
 			names[i] = w.C.SockName(c)
+			w.Want("WSPShutdown", w.C.WSPShutdown(c, wsa.SD_SEND), 0)
+			w.C.Await(c, wsa.EvDrained) // the server has acknowledged it, so the connection is in the queue
 		}
 		for _, name := range names {
 			w.sameName("peer", w.S.peerName(w.S.Accept(l)), name)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -247,7 +248,7 @@ const patience = 10 * time.Second
 // until asks done, each time after an event of the case, until it says yes.
 func (w *Case) until(what string, done func() bool) {
 	w.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); runtime.Gosched() {
 		if done() {
 			return
 		}
