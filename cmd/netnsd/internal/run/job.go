@@ -5,6 +5,7 @@ package run
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -96,13 +97,17 @@ func (j *job) wait(c *opener.Child) (unix.WaitStatus, error) {
 // and says the same. It returns when we are continued; SIGCONT is relayed.
 //
 // signal.Reset leaves the runtime's handler of SIGTSTP in place, which swallows
-// the signal (runtime.sigdisable), so the kernel is told itself.
+// the signal (runtime.sigdisable), so the kernel is told itself. The signal is this
+// thread's, which has it before the call returns; one to the process is taken by any
+// thread, perhaps when the handler is back, which swallows it.
 func (j *job) stop(s syscall.Signal) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	old, err := sigaction(s, sigactionBuf{})
 	if err != nil {
 		s = syscall.SIGSTOP // which cannot be handled
 	}
-	_ = unix.Kill(os.Getpid(), s)
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), s)
 	if err == nil {
 		_, _ = sigaction(s, old)
 	}
