@@ -208,8 +208,9 @@ func (c *Catalog) WSCDeinstallProvider(id GUID) error {
 }
 
 // WSCUpdateProvider replaces the entries of the GUID, one by one in their order,
-// and keeps their ids (winsock-spi 2.5). EINVAL: no such provider, or another
-// number of entries.
+// and keeps their ids (winsock-spi 2.5). Chains that stand on a chain of it are
+// built as they were installed: update them, too. EINVAL: no such provider, another
+// number of entries, or a chain that stands on itself.
 func (c *Catalog) WSCUpdateProvider(id GUID, path string, p Provider, infos []ProtocolInfo) error {
 	return c.mutate("WSCUpdateProvider", path, func(s *Snapshot) (wsa.Errno, string) {
 		if infos == nil {
@@ -225,6 +226,9 @@ func (c *Catalog) WSCUpdateProvider(id GUID, path string, p Provider, infos []Pr
 			}
 			info := infos[n]
 			info.ProviderID, info.CatalogEntryID = id, s.Entries[i].Info.CatalogEntryID
+			if info.Chain.Len > 1 && slices.Contains(info.Chain.IDs(), info.CatalogEntryID) {
+				return wsa.EINVAL, fmt.Sprintf("chain %s stands on itself", &info)
+			}
 			e, why := s.entryOf(info, path, p)
 			if why != "" {
 				return wsa.EINVAL, why
@@ -247,7 +251,10 @@ func (c *Catalog) WSCWriteProviderOrder(ids []CatalogID) error { return c.Order(
 // were given out since are not given out again.
 func (c *Catalog) Restore(to *Snapshot) error {
 	return c.mutate("restore", "catalog", func(s *Snapshot) (wsa.Errno, string) {
-		s.Entries, s.Select = slices.Clone(to.Entries), slices.Clone(to.Select)
+		if to == nil {
+			return wsa.EFAULT, "no state to restore"
+		}
+		s.Entries, s.Select, s.next = slices.Clone(to.Entries), slices.Clone(to.Select), max(s.next, to.next)
 		return 0, ""
 	})
 }

@@ -228,6 +228,18 @@ func TestWSCUpdateProvider(t *testing.T) {
 	if got := i.Snapshot().WSCEnumProtocols(nil); got[0].Name != "tcp, new" || got[0].CatalogEntryID != 1001 || len(got) != 2 {
 		t.Errorf("%+v", got)
 	}
+	own, err := i.layer(1, nil)
+	i.is("a layer", err, 0)
+	chain, _ := i.Snapshot().Entry(own + 1)
+	info := chain.Info
+	info.Chain.Entries = [7]provider.CatalogID{info.CatalogEntryID, 1001}
+	i.is("a chain on itself", i.WSCUpdateProvider(info.ProviderID, "x", nil, []provider.ProtocolInfo{info}), wsa.EINVAL)
+	var other provider.Catalog
+	i.is("restore nothing", other.Restore(nil), wsa.EFAULT)
+	i.is("restore another's", other.Restore(i.Snapshot()), 0)
+	if id, err := other.InstallLayer("x", &providertest.Recorder{}); err != nil || id <= own+2 {
+		t.Errorf("id %d, %v", id, err)
+	}
 	if path, e := i.Snapshot().WSCGetProviderPath(baseID); path != "new.dll" || e != 0 {
 		t.Errorf("path %q, %v", path, e)
 	}
@@ -257,7 +269,7 @@ func TestWSCWriteProviderOrder(t *testing.T) {
 		t.Errorf("(AF_INET, 0, 0) opens %d", got)
 	}
 	i.is("order", i.WSCWriteProviderOrder([]provider.CatalogID{1002, 1001, 1004, 1005, 1003}), 0)
-	if got := winner(); got == 1004 {
-		t.Errorf("(AF_INET, 0, 0) opens %d in any order", got)
+	if got := winner(); got != 1002 {
+		t.Errorf("(AF_INET, 0, 0) opens %d, want the first", got)
 	}
 }
