@@ -90,7 +90,7 @@ var _ = add(
 		w.C.recorded(c, event, wsa.FD_WRITE)
 		w.C.Send(c, "x")
 		w.C.recorded(c, nil, 0)
-		w.drainServer(s, w.C.sendShort(c)+1)
+		w.S.readAll(s, w.C.sendShort(c)+1)
 		w.C.recorded(c, event, wsa.FD_WRITE)
 		w.C.Send(c, "x")
 		w.C.recorded(c, nil, 0)
@@ -292,10 +292,4 @@ func addRounds() struct{} {
 func (e *End) queued6(s sockets.SOCKET) {
 	e.w.Helper()
 	e.w.until("6 bytes queued", func() bool { return e.Await(s, wsa.FD_READ).Queued == 6 })
-}
-
-// drainServer reads n bytes at the server without FIONBIO.
-func (w *Case) drainServer(s sockets.SOCKET, n int) {
-	w.Helper()
-	w.S.readAll(s, n)
 }

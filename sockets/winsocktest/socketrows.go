@@ -170,5 +170,5 @@ var _ = add(
 	Row{Section: "3.29", Name: "SG_CONSTRAINED_GROUP", Dropped: "spi-notes 4: QoS and groups (g≠0: WSAEINVAL)"},
 	Row{Section: "3.29", Name: "WSAEINPROGRESS", Dropped: "spi-notes 4: WSAEINPROGRESS but for its one line in Resolve"},
 	Row{Section: "3.29", Name: "WSAENETDOWN, WSAENOBUFS, WSAEPROTOTYPE", Dropped: "a network that cannot open endpoints, and a catalog entry that contradicts itself, are scripted in provider/base"},
-	Row{Section: "3.29", Name: "WSAEINVALIDPROVIDER, WSAEINVALIDPROCTABLE, WSAEPROVIDERFAILEDINIT", Dropped: "a pair's providers start well; scripted in sockets (startup_test.go)"},
+	Row{Section: "3.29", Name: "WSAEINVALIDPROVIDER, WSAEINVALIDPROCTABLE, WSAEPROVIDERFAILEDINIT", Dropped: "a pair's providers start well; 10104 and 10106 are scripted in providertest (law_test.go), and a provider states no version to be 10105 for"},
 )
