@@ -82,7 +82,7 @@ func (s *Snapshot) Build(id CatalogID, cfg BuildConfig) (*Chain, error) {
 func (s *Snapshot) providerPath(g GUID) (string, wsa.Errno) {
 	for i := range s.Entries {
 		if s.Entries[i].Info.ProviderID == g {
-			return s.Entries[i].Name, 0
+			return s.Entries[i].Path, 0
 		}
 	}
 	return "", wsa.EINVAL
@@ -122,7 +122,7 @@ func (b *builder) fail(storey string, e wsa.Errno, format string, args ...any) e
 
 func (b *builder) request(e *Entry, info *ProtocolInfo, place Place) *StartupRequest {
 	return &StartupRequest{
-		Version: Version, Info: info, Place: place, Upcalls: b.upcalls,
+		Version: Version, Info: info, Place: place, Upcalls: b.upcalls, Data: WSPData{Version: Version, HighVersion: Version},
 		Log:   b.log.With("chain", b.entry.Info.Name, "storey", e.Name),
 		build: &b.build, chain: b.chain, layer: e.Name,
 	}
@@ -139,6 +139,9 @@ func (b *builder) openBase(base *Entry, depth int) error {
 	if table.WSPCleanup != nil {
 		table.WSPCleanup = once(table.WSPCleanup)
 		b.chain.cleanups = []func() wsa.Errno{table.WSPCleanup}
+	}
+	if r.Data.Version != Version {
+		return b.fail(base.Name, wsa.EINVALIDPROVIDER, "the base speaks version %s of the SPI, not 2.2", r.Data)
 	}
 	if name, e := table.Validate(); e != 0 {
 		return b.fail(base.Name, e, "entry %s is nil", name)
@@ -187,7 +190,11 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	if e != 0 {
 		return b.fail(entry.Name, initFailure(e), "the layer failed to start: %s", e.Name())
 	}
-	if err := b.checkGroups(entry, r, &table); err != nil {
+	err := b.checkGroups(entry, r, &table)
+	if r.Data.Version != Version {
+		err = b.fail(entry.Name, wsa.EINVALIDPROVIDER, "the layer speaks version %s of the SPI, not 2.2", r.Data)
+	}
+	if err != nil {
 		if table.WSPCleanup != nil {
 			c.cleanups = append([]func() wsa.Errno{once(g.cleanup(table.WSPCleanup))}, c.cleanups...)
 		}
@@ -237,8 +244,8 @@ func startLayer(l Layer, r *StartupRequest, next *ProcTable) (t ProcTable, e wsa
 	return l.Startup(r, next)
 }
 
-// initFailure keeps the codes that the dispatcher passes on; what a storey
-// returns besides becomes EPROVIDERFAILEDINIT (winsock-spi 3.1).
+// initFailure is what becomes of WSPStartup's code: it goes up as it is (winsock-spi
+// 2.8), but for a panic's and for what no table knows.
 func initFailure(e wsa.Errno) wsa.Errno {
 	switch e {
 	case wsa.SYSCALLFAILURE:

@@ -19,9 +19,15 @@ const FirstID CatalogID = 1001
 // Entry is one row of the catalog.
 type Entry struct {
 	Info ProtocolInfo
-	// Name is what the entry was installed under: the layer's or chain's name, or
-	// the base's. All chain entries of one installation share it.
+	// Name is what the entry is called: the layer's or chain's name, or the base's.
+	// All chain entries of one installation share it, and a Selection means it.
 	Name string
+	// Path is what WSCGetProviderPath says: what the provider was installed under.
+	Path string
+	// Categories are what a layer says that it does (wsa.LSP_*); 0 says nothing.
+	Categories uint32
+	// Over is the entry that a chain was put over: a base or a chain.
+	Over CatalogID
 	// Mandatory makes a chain the only way to what it covers: the entries below it
 	// are not found by Resolve, and naming one is EACCES.
 	Mandatory bool
@@ -40,6 +46,13 @@ type Selection struct {
 	To         []Prefix // any of them; empty = any
 	Ports      []PortRange
 	Chain      string // the Name of chain entries
+}
+
+// An Application is a program of which is known what layers it permits
+// (WSCSetApplicationCategory).
+type Application struct {
+	Path, Extra string // the program, and arguments that tell it from others of one path
+	Permitted   uint32 // wsa.LSP_*
 }
 
 // CatalogError says which entry a mutation failed at, and why. It unwraps to
@@ -65,6 +78,7 @@ type Catalog struct {
 	mu   sync.Mutex // serialises mutations
 	now  atomic.Pointer[Snapshot]
 	from *Snapshot // of a draft: what it began as
+
 }
 
 // Snapshot is one state of a catalog, immutable.
@@ -72,6 +86,7 @@ type Snapshot struct {
 	Generation uint64
 	Entries    []Entry
 	Select     []Selection
+	Programs   []Application
 	next       CatalogID
 }
 
@@ -98,7 +113,10 @@ func (c *Catalog) mutate(op, entry string, f func(*Snapshot) (wsa.Errno, string)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.Snapshot()
-	s := &Snapshot{Generation: old.Generation + 1, Entries: slices.Clone(old.Entries), Select: slices.Clone(old.Select), next: old.next}
+	s := &Snapshot{
+		Generation: old.Generation + 1, Entries: slices.Clone(old.Entries), Select: slices.Clone(old.Select),
+		Programs: slices.Clone(old.Programs), next: old.next,
+	}
 	e, why := f(s)
 	if e == 0 {
 		e, why = s.validate()
@@ -106,6 +124,11 @@ func (c *Catalog) mutate(op, entry string, f func(*Snapshot) (wsa.Errno, string)
 	if e != 0 {
 		return &CatalogError{Op: op, Entry: entry, Errno: e, Reason: why}
 	}
+	return c.settle(op, entry, s)
+}
+
+// settle makes s the catalog, on disk first if it is kept there.
+func (c *Catalog) settle(op, entry string, s *Snapshot) error {
 	c.now.Store(s)
 	return nil
 }
@@ -125,7 +148,7 @@ func (c *Catalog) InstallBase(name string, b Base) ([]CatalogID, error) {
 		guid := NewGUID()
 		for _, info := range b.Entries() {
 			info.ProviderID, info.Chain = guid, ProtocolChain{Len: wsa.BASE_PROTOCOL}
-			ids = append(ids, s.add(Entry{Info: info, Name: name, Base: b}))
+			ids = append(ids, s.add(Entry{Info: info, Name: name, Path: name, Base: b}))
 		}
 		if len(ids) == 0 {
 			return wsa.EINVAL, "the base serves no protocol"
@@ -144,7 +167,7 @@ func (c *Catalog) InstallLayer(name string, l Layer) (CatalogID, error) {
 			return wsa.EINVAL, "no layer given"
 		}
 		info := ProtocolInfo{ProviderID: NewGUID(), ProviderFlags: wsa.PFL_HIDDEN, Version: 2, Name: name}
-		id = s.add(Entry{Info: info, Name: name, Layer: l})
+		id = s.add(Entry{Info: info, Name: name, Path: name, Layer: l})
 		return 0, ""
 	})
 	return id, err
@@ -188,30 +211,6 @@ func (c *Catalog) installChain(name string, layers, over []CatalogID, mandatory 
 		return 0, ""
 	})
 	return ids, err
-}
-
-// chainEntry follows the recipe of winsock-spi 1.4: copy what is layered over,
-// name it, shift its chain down and put the layers before it.
-func chainEntry(name string, layers []CatalogID, lower *Entry, mandatory bool) Entry {
-	e := Entry{Info: lower.Info, Name: name, Mandatory: mandatory}
-	e.Info.ProviderID = NewGUID()
-	e.Info.Name = fmt.Sprintf("%s over [%s]", name, lower.Info.Name)
-	if len(e.Info.Name) > 255 {
-		e.Info.Name = e.Info.Name[:255]
-	}
-	face := append(slices.Clone(layers), lower.Info.CatalogEntryID)
-	e.Storeys = slices.Clone(face)
-	if lower.Storeys != nil {
-		face = append(face, lower.Info.Chain.IDs()[1:]...)
-		e.Storeys = append(slices.Clone(layers), lower.Storeys...)
-	}
-	e.Info.Chain = ProtocolChain{Len: int32(len(face))}
-	if len(face) > wsa.MAX_PROTOCOL_CHAIN { // the SDK's face shows the top six and the base
-		face = append(slices.Clone(face[:wsa.MAX_PROTOCOL_CHAIN-1]), face[len(face)-1])
-		e.Info.Chain.Len = wsa.MAX_PROTOCOL_CHAIN
-	}
-	copy(e.Info.Chain.Entries[:], face)
-	return e
 }
 
 // front moves the entries with these ids before all others, in this order.
@@ -275,12 +274,12 @@ func (c *Catalog) Remove(id CatalogID, cascade bool) error {
 	})
 }
 
-// Reset removes all but the bases.
+// Reset removes all but the bases, what programs permit included.
 func (c *Catalog) Reset() error {
 	return c.mutate("reset", "catalog", func(s *Snapshot) (wsa.Errno, string) {
 		s.Entries = slices.DeleteFunc(s.Entries, func(e Entry) bool { return e.Base == nil })
 		slices.SortFunc(s.Entries, func(a, b Entry) int { return int(a.Info.CatalogEntryID) - int(b.Info.CatalogEntryID) })
-		s.Select = nil
+		s.Select, s.Programs = nil, nil
 		return 0, ""
 	})
 }

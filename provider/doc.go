@@ -76,9 +76,12 @@
 // [Catalog.WSCInstallProvider], [Catalog.WSCInstallProviderAndChains],
 // [Catalog.WSCDeinstallProvider] (which leaves no chain on nothing, as Windows'
 // does), [Catalog.WSCUpdateProvider], [Catalog.WSCWriteProviderOrder],
-// [Snapshot.WSCEnumProtocols], [Snapshot.WSAEnumProtocols] and
-// [Snapshot.WSCGetProviderPath]; there are no 32-bit twins. WSCSetProviderInfo,
-// WSCSetApplicationCategory and theirs are not here yet.
+// [Snapshot.WSCEnumProtocols], [Snapshot.WSAEnumProtocols],
+// [Snapshot.WSCGetProviderPath], [Catalog.WSCSetProviderInfo],
+// [Snapshot.WSCGetProviderInfo], [Catalog.WSCSetApplicationCategory] and
+// [Snapshot.WSCGetApplicationCategory]; there are no 32-bit twins. In the SDK's form
+// a chain has at most 7 entries, and an installer of Windows' kind cannot make a
+// longer one; [Catalog.InstallChain] makes chains of [MaxStoreys].
 //
 // # The laws of the chain
 //

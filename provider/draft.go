@@ -21,6 +21,5 @@ func (c *Catalog) Publish(d *Catalog) error {
 	if d.from == nil || d.from != c.now.Load() && (c.now.Load() != nil || d.from.Generation != 0) {
 		return &CatalogError{Op: "publish", Entry: "catalog", Errno: wsa.EINVAL, Reason: "the catalog has changed since the draft was made"}
 	}
-	c.now.Store(d.Snapshot())
-	return nil
+	return c.settle("publish", "catalog", d.Snapshot())
 }

@@ -62,6 +62,11 @@ type StartupRequest struct {
 	Upcalls *Upcalls
 	Log     *slog.Logger // never nil; carries chain and layer
 
+	// Data is WSPDATA, what the storey says of itself: version 2.2 unless it writes
+	// another, see [Negotiate]. A chain with one of another version is not built:
+	// WSPCleanup is called, and the error is EINVALIDPROVIDER.
+	Data WSPData
+
 	build       *build
 	chain       *Chain
 	layer       string

@@ -1,6 +1,10 @@
 package provider
 
-import "github.com/netnsd/netnsd/provider/wsa"
+import (
+	"fmt"
+
+	"github.com/netnsd/netnsd/provider/wsa"
+)
 
 // WSPData is WSPDATA: what WSPStartup says of a provider.
 type WSPData struct {
@@ -8,6 +12,8 @@ type WSPData struct {
 	HighVersion uint16 // the highest that the provider supports
 	Description string // szDescription, at most 255 characters
 }
+
+func (d WSPData) String() string { return fmt.Sprintf("%d.%d", d.Version&0xff, d.Version>>8) }
 
 // MAKEWORD is a version as Winsock writes it: 2.2 is 0x0202.
 func MAKEWORD(major, minor byte) uint16 { return uint16(major) | uint16(minor)<<8 }

@@ -41,7 +41,8 @@ func (c *Chain) BaseIoctl(s *Socket, r *IoctlRequest) (int, wsa.Errno) { return 
 
 // Redeem is the WSPSocket of the chain's base for a ProtocolInfo with the token of
 // WSPDuplicateSocket, past all layers: it returns the socket that the token was
-// made for, which they have seen opened and will see closed once. Descriptors are
+// made for, which they have seen opened and will see closed once. It judges nothing:
+// who redeems asks the deciding layers of his own chain first. Descriptors are
 // counted above.
 func (c *Chain) Redeem(r *SocketRequest) (*Socket, wsa.Errno) { return c.path.redeem(r) }
 

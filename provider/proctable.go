@@ -64,6 +64,7 @@ type SocketRequest struct {
 	Info               *ProtocolInfo
 	Group, Flags       uint32
 	Origin             *Origin
+	Application        *Application // who opens it, if known: for Resolve
 
 	made *[]*Socket // what the base's edge made for it, so that a panic above can be undone
 }

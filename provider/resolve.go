@@ -40,6 +40,10 @@ func (t Trace) String() string {
 // catalog order, layers skipped, af and type 0 matching all, and a failure that
 // tells of the best partial match. With r.Info it is 2.8 B: the entry named,
 // and no matching at all. Selections narrow the search to the chains of a name.
+//
+// A chain with a layer that r.Application does not load is as if it were not there,
+// and the search goes on below it; but where the chain was mandatory or selected
+// nothing else will do, and the answer is EACCES.
 func (s *Snapshot) Resolve(r *SocketRequest) (*Entry, Trace, wsa.Errno) {
 	if r.Info != nil {
 		return s.resolveNamed(r)
@@ -53,7 +57,7 @@ func (s *Snapshot) Resolve(r *SocketRequest) (*Entry, Trace, wsa.Errno) {
 	}
 	chain := s.selected(r, &t)
 	hidden := s.covered()
-	best := wsa.EAFNOSUPPORT
+	best, closed := wsa.EAFNOSUPPORT, false
 	for i := range s.Entries {
 		e := &s.Entries[i]
 		if e.Layer != nil {
@@ -69,10 +73,17 @@ func (s *Snapshot) Resolve(r *SocketRequest) (*Entry, Trace, wsa.Errno) {
 		case hidden[e.Info.CatalogEntryID]:
 			t = append(t, e.step("only through its mandatory chain"))
 			continue
+		case s.barred(e, r.Application) != nil:
+			closed = closed || e.Mandatory || chain != ""
+			t = append(t, e.step("not for this program: "+s.barred(e, r.Application).Name))
+			continue
 		default:
 			return e, append(t, e.step("matches")), 0
 		}
 		t = append(t, e.step("no match: "+miss.Name()))
+	}
+	if closed {
+		best = wsa.EACCES
 	}
 	return nil, t, best
 }
@@ -115,6 +126,8 @@ func (s *Snapshot) resolveNamed(r *SocketRequest) (*Entry, Trace, wsa.Errno) {
 		return nil, Trace{e.step("a layer cannot be opened on its own")}, wsa.EINVAL
 	case s.covered()[id]:
 		return nil, Trace{e.step("only through its mandatory chain")}, wsa.EACCES
+	case s.barred(e, r.Application) != nil:
+		return nil, Trace{e.step("not for this program: " + s.barred(e, r.Application).Name)}, wsa.EINVAL
 	}
 	return e, Trace{e.step("named by the protocol info")}, 0
 }

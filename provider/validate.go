@@ -16,8 +16,8 @@ func (s *Snapshot) validate() (wsa.Errno, string) {
 			return wsa.EINVAL, fmt.Sprintf("id %d is used twice", e.Info.CatalogEntryID)
 		}
 		ids[e.Info.CatalogEntryID] = true
-		if len(e.Info.Name) > 255 {
-			return wsa.EINVAL, fmt.Sprintf("name of entry %d is longer than 255 characters", e.Info.CatalogEntryID)
+		if length(e.Info.Name) > maxName {
+			return wsa.EINVAL, fmt.Sprintf("name of entry %d is longer than %d characters", e.Info.CatalogEntryID, maxName)
 		}
 	}
 	for i := range s.Entries {

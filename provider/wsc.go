@@ -13,7 +13,8 @@ import (
 // validates the whole catalog and changes all or nothing; errors are
 // [*CatalogError] with the SDK's code inside. Running sockets are not touched.
 //
-// Nobody needs to be administrator: who holds the Catalog may change it.
+// Nobody needs to be administrator: who holds the Catalog may change it. NO_RECOVERY
+// is also what a catalog gives that is kept in a file and cannot be written there.
 
 // Provider is what WSCInstallProvider installs: a Base or a Layer. A chain has none
 // of its own.
@@ -39,7 +40,7 @@ func (c *Catalog) WSCInstallProvider(id GUID, path string, p Provider, infos []P
 			return wsa.EFAULT, "no list of entries"
 		case len(infos) == 0 || id == GUID{}:
 			return wsa.EINVAL, "no entries, or no provider id"
-		case path == "" || len(path) > maxPath:
+		case path == "" || length(path) > maxPath:
 			return wsa.EINVAL, fmt.Sprintf("a path has 1 to %d characters", maxPath)
 		case s.installed(id):
 			return wsa.NO_RECOVERY, fmt.Sprintf("provider %v is installed", id)
@@ -66,7 +67,7 @@ func (s *Snapshot) installed(id GUID) bool {
 
 // entryOf makes a row of the catalog of what an installer has prepared.
 func (s *Snapshot) entryOf(info ProtocolInfo, path string, p Provider) (e Entry, why string) {
-	e = Entry{Info: info, Name: path}
+	e = Entry{Info: info, Name: path, Path: path}
 	var ok bool
 	switch {
 	case info.Chain.Len == wsa.LAYERED_PROTOCOL:
@@ -80,7 +81,7 @@ func (s *Snapshot) entryOf(info ProtocolInfo, path string, p Provider) (e Entry,
 	case info.Chain.Len > wsa.MAX_PROTOCOL_CHAIN || info.Chain.Len < 0:
 		return e, fmt.Sprintf("entry %q: a chain has 2 to %d entries", info.Name, wsa.MAX_PROTOCOL_CHAIN)
 	default:
-		if e.Storeys = s.expand(info.Chain.IDs()); e.Storeys == nil {
+		if e.Storeys, e.Over = s.expand(info.Chain.IDs()); e.Storeys == nil {
 			return e, fmt.Sprintf("entry %q: its chain is none of installed layers on an installed base", info.Name)
 		}
 	}
@@ -88,22 +89,23 @@ func (s *Snapshot) entryOf(info ProtocolInfo, path string, p Provider) (e Entry,
 }
 
 // expand is a chain as the SDK has it, whose entries after the layer may be a chain
-// and that one's tail, as layers and the base; nil if it is no such (winsock-spi 1.4).
-func (s *Snapshot) expand(ids []CatalogID) (storeys []CatalogID) {
+// and that one's tail, as layers and the base, and the entry that the layers are
+// over; nil if it is no such (winsock-spi 1.4).
+func (s *Snapshot) expand(ids []CatalogID) (storeys []CatalogID, over CatalogID) {
 	for i, id := range ids {
 		e, ok := s.Entry(id)
 		rest := ids[i+1:]
 		switch {
 		case !ok:
-			return nil
+			return nil, 0
 		case e.Storeys != nil && slices.Equal(rest, e.Info.Chain.IDs()[1:]):
-			return append(storeys, e.Storeys...)
+			return append(storeys, e.Storeys...), id
 		case e.Storeys != nil, e.Base != nil && len(rest) > 0, e.Layer != nil && len(rest) == 0:
-			return nil
+			return nil, 0
 		}
-		storeys = append(storeys, id)
+		storeys, over = append(storeys, id), id
 	}
-	return storeys
+	return storeys, over
 }
 
 // WSCInstallProviderAndChains installs a layer's own entry and chains of it, and
@@ -111,14 +113,14 @@ func (s *Snapshot) expand(ids []CatalogID) (storeys []CatalogID) {
 // is a chain over each base protocol; else over the first entry that matches the
 // triple of each, where the layer is not in it already. It returns the id of the
 // layer's own entry. Of flags XP1_IFS_HANDLES alone has a meaning: without it the
-// chains' entries lose it, too.
+// chains' entries lose it, too. Selections mean the chains by name.
 func (c *Catalog) WSCInstallProviderAndChains(id GUID, path, name string, l Layer, flags uint32, infos []ProtocolInfo) (CatalogID, error) {
 	var own CatalogID
 	err := c.mutate("WSCInstallProviderAndChains", name, func(s *Snapshot) (wsa.Errno, string) {
 		switch {
 		case id == GUID{} || l == nil:
 			return wsa.EINVAL, "no provider id, or no layer"
-		case path == "" || len(path) > maxPath || name == "" || len(name) > maxName:
+		case path == "" || length(path) > maxPath || name == "" || length(name) > maxName:
 			return wsa.EINVAL, fmt.Sprintf("a path has 1 to %d characters, a name 1 to %d", maxPath, maxName)
 		case infos != nil && len(infos) == 0:
 			return wsa.EINVAL, "an empty list"
@@ -131,7 +133,9 @@ func (c *Catalog) WSCInstallProviderAndChains(id GUID, path, name string, l Laye
 		if e != 0 {
 			return e, why
 		}
-		own = s.add(Entry{Name: path, Layer: l, Info: ProtocolInfo{ProviderID: id, ProviderFlags: wsa.PFL_HIDDEN, Version: 2, Name: name}})
+		own = s.add(Entry{Name: name, Path: path, Layer: l, Info: ProtocolInfo{
+			ProviderID: id, ServiceFlags1: flags & wsa.XP1_IFS_HANDLES, ProviderFlags: wsa.PFL_HIDDEN, Version: 2, Name: name,
+		}})
 		var chains []CatalogID
 		for _, lower := range under {
 			over, _ := s.Entry(lower)
@@ -139,7 +143,7 @@ func (c *Catalog) WSCInstallProviderAndChains(id GUID, path, name string, l Laye
 				return wsa.NO_RECOVERY, fmt.Sprintf("chain %s has %d entries; there is no room for one more", &over.Info, over.Info.Chain.Len)
 			}
 			e := chainEntry(name, []CatalogID{own}, over, false)
-			e.Name = path
+			e.Path = path
 			if flags&wsa.XP1_IFS_HANDLES == 0 {
 				e.Info.ServiceFlags1 &^= wsa.XP1_IFS_HANDLES
 			}
@@ -208,15 +212,15 @@ func (c *Catalog) WSCDeinstallProvider(id GUID) error {
 }
 
 // WSCUpdateProvider replaces the entries of the GUID, one by one in their order,
-// and keeps their ids (winsock-spi 2.5). Chains that stand on a chain of it are
-// built as they were installed: update them, too. EINVAL: no such provider, another
-// number of entries, or a chain that stands on itself.
+// and keeps their ids (winsock-spi 2.5). Chains that stand on a chain of it are put
+// together again. EINVAL: no such provider, another number of entries, or a chain
+// that stands on itself.
 func (c *Catalog) WSCUpdateProvider(id GUID, path string, p Provider, infos []ProtocolInfo) error {
 	return c.mutate("WSCUpdateProvider", path, func(s *Snapshot) (wsa.Errno, string) {
 		if infos == nil {
 			return wsa.EFAULT, "no list of entries"
 		}
-		n := 0
+		n, old := 0, &Snapshot{Entries: slices.Clone(s.Entries)}
 		for i := range s.Entries {
 			if s.Entries[i].Info.ProviderID != id {
 				continue
@@ -233,12 +237,21 @@ func (c *Catalog) WSCUpdateProvider(id GUID, path string, p Provider, infos []Pr
 			if why != "" {
 				return wsa.EINVAL, why
 			}
-			e.Mandatory = s.Entries[i].Mandatory
+			was := &s.Entries[i]
+			e.Mandatory, e.Categories = was.Mandatory, was.Categories
+			if was.Name != was.Path {
+				e.Name = was.Name
+			}
 			s.Entries[i] = e
 			n++
 		}
 		if n == 0 || n < len(infos) {
 			return wsa.EINVAL, fmt.Sprintf("the provider has %d entries, not %d", n, len(infos))
+		}
+		for _, e := range old.Entries {
+			if e.Info.ProviderID == id && e.Storeys != nil {
+				s.repair(old, e.Info.CatalogEntryID, 0)
+			}
 		}
 		return 0, ""
 	})
@@ -254,7 +267,8 @@ func (c *Catalog) Restore(to *Snapshot) error {
 		if to == nil {
 			return wsa.EFAULT, "no state to restore"
 		}
-		s.Entries, s.Select, s.next = slices.Clone(to.Entries), slices.Clone(to.Select), max(s.next, to.next)
+		s.Entries, s.Select, s.Programs = slices.Clone(to.Entries), slices.Clone(to.Select), slices.Clone(to.Programs)
+		s.next = max(s.next, to.next)
 		return 0, ""
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/providertest"
@@ -271,5 +273,64 @@ func TestWSCWriteProviderOrder(t *testing.T) {
 	i.is("order", i.WSCWriteProviderOrder([]provider.CatalogID{1002, 1001, 1004, 1005, 1003}), 0)
 	if got := winner(); got != 1002 {
 		t.Errorf("(AF_INET, 0, 0) opens %d, want the first", got)
+	}
+}
+
+// TestWSCUpdateProviderRepairs: chains that stand on what is updated are put together
+// again, and keep their ids; or nothing changes.
+func TestWSCUpdateProviderRepairs(t *testing.T) {
+	i := newInstaller(t)
+	tcp := []provider.ProtocolInfo{{AddressFamily: wsa.AF_INET, SocketType: wsa.SOCK_STREAM, Protocol: wsa.IPPROTO_TCP}}
+	var own []provider.CatalogID
+	for n := range byte(4) {
+		id, err := i.layer(n+1, tcp)
+		i.is("layer", err, 0)
+		own = append(own, id)
+	}
+	chain := func(n int) *provider.Entry { e, _ := i.Snapshot().Entry(own[n] + 1); return e }
+	base := i.base[0]
+	if got := chain(3).Storeys; !slices.Equal(got, []provider.CatalogID{own[3], own[2], own[1], own[0], base}) {
+		t.Fatalf("before: %v", got)
+	}
+	// The second layer's chain goes to the base directly.
+	info := chain(1).Info
+	info.Chain = provider.ProtocolChain{Len: 2, Entries: [7]provider.CatalogID{own[1], base}}
+	i.is("update", i.WSCUpdateProvider(info.ProviderID, "layer2.dll", nil, []provider.ProtocolInfo{info}), 0)
+	for n, want := range map[int]struct{ storeys, face []provider.CatalogID }{
+		0: {[]provider.CatalogID{own[0], base}, []provider.CatalogID{own[0], base}},
+		1: {[]provider.CatalogID{own[1], base}, []provider.CatalogID{own[1], base}},
+		2: {[]provider.CatalogID{own[2], own[1], base}, []provider.CatalogID{own[2], own[1] + 1, base}},
+		3: {[]provider.CatalogID{own[3], own[2], own[1], base}, []provider.CatalogID{own[3], own[2] + 1, own[1] + 1, base}},
+	} {
+		if e := chain(n); !slices.Equal(e.Storeys, want.storeys) || !slices.Equal(e.Info.Chain.IDs(), want.face) || e.Name != fmt.Sprint("layer ", n+1) {
+			t.Errorf("chain %d %q: storeys %v, chain %v; want %v, %v", n, e.Name, e.Storeys, e.Info.Chain.IDs(), want.storeys, want.face)
+		}
+	}
+	// A chain that would have a layer twice once it is repaired is none.
+	before := i.Snapshot()
+	info.Chain = provider.ProtocolChain{Len: 3, Entries: [7]provider.CatalogID{own[3], own[0] + 1, base}}
+	i.is("a layer twice above", i.WSCUpdateProvider(info.ProviderID, "layer2.dll", nil, []provider.ProtocolInfo{info}), wsa.EINVAL)
+	if i.Snapshot() != before {
+		t.Error("what failed has changed the catalog")
+	}
+}
+
+// TestTextLengths: names are counted in the SDK's characters, and cut between them.
+func TestTextLengths(t *testing.T) {
+	i := newInstaller(t)
+	for _, r := range []struct {
+		name string
+		want wsa.Errno
+	}{
+		{strings.Repeat("ä", 255), 0}, {strings.Repeat("ä", 256), wsa.EINVAL},
+		{strings.Repeat("🧦", 127), 0}, {strings.Repeat("🧦", 128), wsa.EINVAL},
+	} {
+		_, err := i.WSCInstallProviderAndChains(provider.NewGUID(), "x", r.name, &providertest.Recorder{Log: new(providertest.Log)}, 0, nil)
+		i.is(r.name, err, r.want)
+	}
+	for _, e := range i.Snapshot().WSCEnumProtocols(nil) {
+		if !utf8.ValidString(e.Name) || len(utf16.Encode([]rune(e.Name))) > 255 {
+			t.Errorf("name %q", e.Name)
+		}
 	}
 }

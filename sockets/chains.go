@@ -53,8 +53,16 @@ func (c *chains) foster(chain *provider.Chain) {
 
 // Resolve is which entry of the catalog a request would open, and why.
 func (s *Session) Resolve(r *provider.SocketRequest) (*provider.Entry, provider.Trace, error) {
-	e, t, errno := s.cfg.Catalog.Snapshot().Resolve(r)
+	e, t, errno := s.resolve(s.cfg.Catalog.Snapshot(), r)
 	return e, t, errno.Err()
+}
+
+func (s *Session) resolve(now *provider.Snapshot, r *provider.SocketRequest) (*provider.Entry, provider.Trace, wsa.Errno) {
+	if s.program != nil && r.Application == nil {
+		q := *r
+		q.Application, r = s.program, &q
+	}
+	return now.Resolve(r)
 }
 
 // Generation is the catalog's: what Resolve said holds while it is the same.
@@ -146,7 +154,7 @@ func (s *Session) Socket(r *provider.SocketRequest) (*provider.Socket, error) {
 func (s *Session) socket(r *provider.SocketRequest) (*provider.Socket, error) {
 	for {
 		now := s.cfg.Catalog.Snapshot()
-		entry, _, e := now.Resolve(r)
+		entry, _, e := s.resolve(now, r)
 		if e != 0 {
 			return nil, e.Err()
 		}

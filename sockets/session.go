@@ -43,6 +43,10 @@ type Config struct {
 	// OnPanic is told of each panic that a guard caught. It may be called with
 	// locks held and must not use the session.
 	OnPanic func(*provider.Panic)
+	// Application and Arguments are the program that the session is for, as
+	// WSCSetApplicationCategory names it: which layers it permits is looked up once,
+	// when the session begins. Default: it permits all.
+	Application, Arguments string
 	// DNS are the servers that names are looked up at, reached through the
 	// session itself. Without one only addresses and localhost can be dialled.
 	DNS []netip.AddrPort
@@ -54,6 +58,7 @@ type Config struct {
 type Session struct {
 	cfg     Config
 	origin  provider.Origin
+	program *provider.Application // nil: no layer is barred
 	log     *slog.Logger
 	handles handles
 	chains  chains
@@ -102,6 +107,10 @@ func Startup(cfg Config) (*Session, error) {
 	s := &Session{cfg: cfg, log: cfg.Log, origin: provider.Origin{UID: -1}, open: make(map[*sock]struct{})}
 	if cfg.Origin != nil {
 		s.origin = *cfg.Origin
+	}
+	if a := cfg.Catalog.Snapshot().Application(cfg.Application, cfg.Arguments); a != nil {
+		fixed := *a
+		s.program = &fixed
 	}
 	s.handles.max, s.handles.last = cfg.MaxSockets, cfg.Handles
 	s.process = s.cfg.Processes.join(s)

@@ -14,9 +14,8 @@ const description = "netnsd: the Winsock 2 service provider interface on a users
 //
 // VERNOTSUPPORTED: less than 2.2 was asked for. EFAULT: no data. EINVAL: Config
 // has no catalog. Providers start when the first socket needs them, and what fails
-// then is told there: EINVALIDPROCTABLE, EPROVIDERFAILEDINIT or the code that the
-// provider gave. Providers are compiled for version 2.2 and state no other, so
-// EINVALIDPROVIDER does not occur.
+// then is told there: EINVALIDPROVIDER (it speaks another version than 2.2),
+// EINVALIDPROCTABLE, EPROVIDERFAILEDINIT or the code that the provider gave.
 func WSPStartup(version uint16, data *provider.WSPData, cfg Config) (*Session, WSPProcTable, WSPUpcallTable, wsa.Errno) {
 	d, e := negotiate(version, data)
 	if e != 0 {

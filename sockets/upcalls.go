@@ -133,12 +133,7 @@ func (s *Session) querySocketHandleContext(h SOCKET) (any, wsa.Errno) {
 }
 
 func (s *Session) providerPath(g provider.GUID) (string, wsa.Errno) {
-	for _, e := range s.cfg.Catalog.Snapshot().Entries {
-		if e.Info.ProviderID == g {
-			return e.Name, 0
-		}
-	}
-	return "", wsa.EINVAL
+	return s.cfg.Catalog.Snapshot().WSCGetProviderPath(g)
 }
 
 func (s *Session) modifyIFSHandle(entry provider.CatalogID, proposed SOCKET) (SOCKET, wsa.Errno) {

@@ -78,6 +78,14 @@ func TestLaw01HalfBuiltIsUndone(t *testing.T) {
 			r.ChangesDestination()
 			return provider.ProcTable{WSPConnect: n.WSPConnect}, 0
 		}, wsa.EINVALIDPROCTABLE},
+		{"another version", func(r *provider.StartupRequest, n *provider.ProcTable) (t provider.ProcTable, e wsa.Errno) {
+			r.Data, e = provider.Negotiate(r.Version, provider.MAKEWORD(1, 0), provider.MAKEWORD(1, 1))
+			return t, e
+		}, wsa.EINVALIDPROVIDER},
+		{"only a later version", func(r *provider.StartupRequest, n *provider.ProcTable) (t provider.ProcTable, e wsa.Errno) {
+			r.Data, e = provider.Negotiate(r.Version, provider.MAKEWORD(3, 0), provider.MAKEWORD(3, 0))
+			return t, e
+		}, wsa.VERNOTSUPPORTED},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log, base := new(providertest.Log), new(providertest.Base)
@@ -109,6 +117,31 @@ func TestBaseWithNilEntry(t *testing.T) {
 	if !errors.Is(err, wsa.EINVALIDPROCTABLE) || !strings.Contains(err.Error(), "WSPListen") {
 		t.Fatalf("error %v, want WSAEINVALIDPROCTABLE naming WSPListen", err)
 	}
+}
+
+// TestBaseOfAnotherVersion: the dispatcher takes 2.2 and nothing else (winsock-spi
+// 3.1), and gives the base its WSPCleanup.
+func TestBaseOfAnotherVersion(t *testing.T) {
+	base := oldBase{new(providertest.Base)}
+	cat := new(provider.Catalog)
+	ids, err := cat.InstallBase("old", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = cat.Snapshot().Build(ids[0], provider.BuildConfig{Host: new(providertest.Host)})
+	if !errors.Is(err, wsa.EINVALIDPROVIDER) || !strings.Contains(err.Error(), "version 1.1") {
+		t.Fatalf("error %v, want WSAEINVALIDPROVIDER naming the version", err)
+	}
+	if n := len(base.Calls("WSPCleanup")); n != 1 {
+		t.Errorf("the base was cleaned up %d times", n)
+	}
+}
+
+type oldBase struct{ *providertest.Base }
+
+func (b oldBase) Startup(r *provider.StartupRequest) (provider.ProcTable, wsa.Errno) {
+	r.Data.Version = provider.MAKEWORD(1, 1)
+	return b.Base.Startup(r)
 }
 
 type nilBase struct{ *providertest.Base }

@@ -15,13 +15,14 @@ type Errno uint32
 // Errors of wrapped operating system calls and of overlapped operations
 // (winsock2.h gives them the values of winerror.h).
 const (
-	INVALID_HANDLE    Errno = 6
-	NOT_ENOUGH_MEMORY Errno = 8
-	INVALID_PARAMETER Errno = 87
-	WAIT_TIMEOUT      Errno = 258
-	OPERATION_ABORTED Errno = 995
-	IO_INCOMPLETE     Errno = 996
-	IO_PENDING        Errno = 997
+	INVALID_HANDLE       Errno = 6
+	NOT_ENOUGH_MEMORY    Errno = 8
+	INVALID_PARAMETER    Errno = 87
+	CALL_NOT_IMPLEMENTED Errno = 120
+	WAIT_TIMEOUT         Errno = 258
+	OPERATION_ABORTED    Errno = 995
+	IO_INCOMPLETE        Errno = 996
+	IO_PENDING           Errno = 997
 )
 
 // Winsock error codes.

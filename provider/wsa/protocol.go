@@ -75,6 +75,25 @@ const (
 	PFL_NETWORKDIRECT_PROVIDER  uint32 = 0x10
 )
 
+// Categories of a layer (ws2spi.h): what it does, and which of these a program permits.
+const (
+	LSP_INSPECTOR       uint32 = 0x00000001 // looks at data, does not alter it
+	LSP_REDIRECTOR      uint32 = 0x00000002 // network redirector
+	LSP_PROXY           uint32 = 0x00000004 // connects elsewhere
+	LSP_FIREWALL        uint32 = 0x00000008
+	LSP_INBOUND_MODIFY  uint32 = 0x00000010
+	LSP_OUTBOUND_MODIFY uint32 = 0x00000020
+	LSP_CRYPTO_COMPRESS uint32 = 0x00000040
+	LSP_LOCAL_CACHE     uint32 = 0x00000080
+	LSP_SYSTEM          uint32 = 0x80000000 // fit for system programs
+)
+
+// What WSCGetProviderInfo and WSCSetProviderInfo are about (WSC_PROVIDER_INFO_TYPE).
+const (
+	ProviderInfoLspCategories int32 = 0 // a DWORD of LSP_*
+	ProviderInfoAudit         int32 = 1 // not implemented, on Windows neither
+)
+
 // Flags of WSPSocket (dwFlags).
 const (
 	WSA_FLAG_OVERLAPPED             uint32 = 0x01
