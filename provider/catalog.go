@@ -78,6 +78,7 @@ type Catalog struct {
 	mu   sync.Mutex // serialises mutations
 	now  atomic.Pointer[Snapshot]
 	from *Snapshot // of a draft: what it began as
+	file *file     // of one that is kept in a file
 
 }
 
@@ -129,6 +130,11 @@ func (c *Catalog) mutate(op, entry string, f func(*Snapshot) (wsa.Errno, string)
 
 // settle makes s the catalog, on disk first if it is kept there.
 func (c *Catalog) settle(op, entry string, s *Snapshot) error {
+	if c.file != nil {
+		if err := c.file.write(s); err != nil {
+			return &CatalogError{Op: op, Entry: entry, Errno: c.file.code(op, err), Reason: err.Error()}
+		}
+	}
 	c.now.Store(s)
 	return nil
 }
@@ -260,7 +266,7 @@ func (c *Catalog) Remove(id CatalogID, cascade bool) error {
 			return wsa.EINVAL, "no such entry"
 		}
 		users := func(e Entry) bool {
-			return slices.Contains(e.Storeys, id) || slices.Contains(e.Info.Chain.IDs(), id)
+			return slices.Contains(e.Storeys, id) || slices.Contains(e.Info.Chain.IDs(), id) || e.Over == id
 		}
 		if !cascade {
 			if i := slices.IndexFunc(s.Entries, users); i >= 0 {

@@ -81,7 +81,8 @@
 // [Snapshot.WSCGetProviderInfo], [Catalog.WSCSetApplicationCategory] and
 // [Snapshot.WSCGetApplicationCategory]; there are no 32-bit twins. In the SDK's form
 // a chain has at most 7 entries, and an installer of Windows' kind cannot make a
-// longer one; [Catalog.InstallChain] makes chains of [MaxStoreys].
+// longer one; [Catalog.InstallChain] makes chains of [MaxStoreys]. A catalog lives
+// in memory, or in a file if it is opened by [CatalogFile.Open].
 //
 // # The laws of the chain
 //

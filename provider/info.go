@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -33,6 +34,22 @@ func (g GUID) String() string {
 	hex.Encode(b[24:36], g[10:16])
 	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
 	return string(b[:])
+}
+
+// MarshalText is String, for files.
+func (g GUID) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// UnmarshalText reads what String writes, in either case and with or without braces.
+func (g *GUID) UnmarshalText(text []byte) error {
+	s := strings.TrimSuffix(strings.TrimPrefix(string(text), "{"), "}")
+	var out GUID
+	digits, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	copy(out[:], digits)
+	if err != nil || !strings.EqualFold(out.String(), s) {
+		return fmt.Errorf("%q is no GUID such as %v", text, GUID{})
+	}
+	*g = out
+	return nil
 }
 
 // A ProtocolChain is WSAPROTOCOLCHAIN: Len 0 is a layer's own entry, 1 a base,

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -69,5 +70,23 @@ func (s *Snapshot) validateChain(e *Entry) (wsa.Errno, string) {
 		}
 		seen[id] = true
 	}
+	if !s.stands(e) {
+		return wsa.EINVAL, fmt.Sprintf("chain %s does not stand on entry %d as it says", &e.Info, e.Over)
+	}
 	return 0, ""
+}
+
+// stands holds the two forms of a chain to each other, and to what it was put over.
+func (s *Snapshot) stands(e *Entry) bool {
+	lower, ok := s.Entry(e.Over)
+	if !ok || lower.Layer != nil {
+		return false
+	}
+	n := len(e.Storeys) - max(1, len(lower.Storeys))
+	if n < 1 {
+		return false
+	}
+	var again Entry
+	again.stand(e.Storeys[:n], lower)
+	return slices.Equal(again.Storeys, e.Storeys) && slices.Equal(again.Info.Chain.IDs(), e.Info.Chain.IDs())
 }

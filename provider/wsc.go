@@ -202,7 +202,7 @@ func (c *Catalog) WSCDeinstallProvider(id GUID) error {
 		}
 		for _, e := range s.Entries {
 			stands := func(part CatalogID) bool { return gone[part] }
-			if !gone[e.Info.CatalogEntryID] && (slices.ContainsFunc(e.Storeys, stands) || slices.ContainsFunc(e.Info.Chain.IDs(), stands)) {
+			if !gone[e.Info.CatalogEntryID] && (slices.ContainsFunc(e.Storeys, stands) || slices.ContainsFunc(e.Info.Chain.IDs(), stands) || stands(e.Over)) {
 				return wsa.NO_RECOVERY, fmt.Sprintf("chain %s stands on it; remove that first", &e.Info)
 			}
 		}
