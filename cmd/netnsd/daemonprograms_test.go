@@ -87,7 +87,7 @@ func (r road) hopsOf(t *testing.T, netns string) {
 	for _, far := range []string{far4, far6} {
 		for _, trace := range []string{
 			"traceroute -w 20,0,0 -n -T -p 80", "traceroute -w 20,0,0 -n -T -p 81", "traceroute -w 20,0,0 -n -U -p 9", "traceroute -w 20,0,0 -n -I -N 1",
-			"mtr -n -r -c 1 -G 1", "mtr -n -r -c 1 -G 1 --tcp -P 80", "mtr -n -r -c 1 -G 1 --udp",
+			"mtr -n -r -c 1 -G 3", "mtr -n -r -c 1 -G 3 --tcp -P 80", "mtr -n -r -c 1 -G 3 --udp",
 		} {
 			wg.Go(func() {
 				argv := append(strings.Fields(trace), far)

@@ -47,10 +47,10 @@ func newRoad(t *testing.T) road {
 	script := strings.NewReplacer("LAB", lab, "NEAR", near, "FAR", far, "MTU", fmt.Sprint(roadMTU)).Replace(`
 ip netns add NEAR; ip netns add FAR
 for n in NEAR FAR; do
-	ip netns exec $n sysctl -q net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
+	ip netns exec $n sysctl -q net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000 net.ipv4.icmp_msgs_burst=100000
 	ip -n $n link set lo up
 done
-ip netns exec LAB sysctl -q net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.ping_group_range='0 2147483647'
+ip netns exec LAB sysctl -q net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000 net.ipv4.icmp_msgs_burst=100000 net.ipv6.icmp.ratelimit=0 net.ipv4.ping_group_range='0 2147483647'
 ip -n LAB link add up0 type veth peer name down0 netns NEAR
 ip -n NEAR link add up1 mtu MTU type veth peer name down1 mtu MTU netns FAR
 ip -n LAB addr add 10.90.1.1/24 dev up0; ip -n LAB addr add fd90:1::1/64 dev up0 nodad
