@@ -19,11 +19,14 @@ type handles struct {
 	max    int
 	closed bool
 	open   map[uint64]*provider.Socket
-	in     uint64 // bytes of sockets that are closed
+	more   map[uint64]bool // those that are further descriptors of a socket
+	in     uint64          // bytes of sockets that are closed
 	out    uint64
 }
 
-func (h *handles) add(s *provider.Socket) (uint64, wsa.Errno) {
+// add gives s a number: its own, or that of one more descriptor, under which its
+// traffic is not counted again.
+func (h *handles) add(s *provider.Socket, more bool) (uint64, wsa.Errno) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -33,10 +36,13 @@ func (h *handles) add(s *provider.Socket) (uint64, wsa.Errno) {
 		return 0, wsa.EMFILE
 	}
 	if h.open == nil {
-		h.open = make(map[uint64]*provider.Socket)
+		h.open, h.more = make(map[uint64]*provider.Socket), make(map[uint64]bool)
 	}
 	n := h.last.Add(1)
 	h.open[n] = s
+	if more {
+		h.more[n] = true
+	}
 	return n, 0
 }
 
@@ -50,11 +56,11 @@ func (h *handles) remove(handle uint64) {
 	}
 }
 
-// drop takes back the number of one more descriptor of a socket, whose traffic is
-// counted under its own.
+// drop takes back the number of one more descriptor.
 func (h *handles) drop(handle uint64) {
 	h.mu.Lock()
 	delete(h.open, handle)
+	delete(h.more, handle)
 	h.mu.Unlock()
 }
 
@@ -64,7 +70,7 @@ func (h *handles) traffic() (in, out uint64) {
 	defer h.mu.Unlock()
 	in, out = h.in, h.out
 	for n, s := range h.open {
-		if n != s.Handle() {
+		if h.more[n] {
 			continue
 		}
 		in += s.Traffic.BytesIn.Load()
@@ -97,7 +103,7 @@ type host struct{ *Session }
 
 var _ provider.Host = host{}
 
-func (h host) CreateHandle(s *provider.Socket) (uint64, wsa.Errno) { return h.handles.add(s) }
+func (h host) CreateHandle(s *provider.Socket) (uint64, wsa.Errno) { return h.handles.add(s, false) }
 
 func (h host) CloseHandle(s *provider.Socket) { h.handles.remove(s.Handle()) }
 

@@ -239,3 +239,26 @@ func TestBuildFails(t *testing.T) {
 	fails = false
 	dial(t, s)
 }
+
+// TestTrafficWhileOpening: what the sockets have moved can be asked while others are
+// being made.
+func TestTrafficWhileOpening(t *testing.T) {
+	s := startup(t, sockets.Config{Catalog: socketstest.Catalog(t, new(script))})
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				s.Traffic()
+			}
+		}
+	}()
+	for range 200 {
+		dial(t, s).Close()
+	}
+	close(stop)
+	<-stopped
+}

@@ -53,7 +53,7 @@ func (s *Session) take(k *sock, info *provider.ProtocolInfo) (SOCKET, wsa.Errno)
 	if e := s.admit(k); e != 0 {
 		return INVALID_SOCKET, e
 	}
-	n, e := s.handles.add(k.s)
+	n, e := s.handles.add(k.s, true)
 	if e != 0 {
 		return INVALID_SOCKET, e
 	}
