@@ -75,6 +75,10 @@ func TestSelf(t *testing.T) {
 // TestBlackout interrupts a transfer: held packets must make a device that
 // was down or full for 100 ms cost less than a second, each way.
 func TestBlackout(t *testing.T) {
+	size := 256 << 20
+	if stack.RaceEnabled {
+		size = 32 << 20 // which takes as long
+	}
 	for _, s := range []stacktest.Switch{stacktest.Down, stacktest.Full} {
 		for _, offloads := range []bool{false, true} {
 			t.Run(fmt.Sprintf("switch %d/offloads %v", s, offloads), func(t *testing.T) {
@@ -82,7 +86,7 @@ func TestBlackout(t *testing.T) {
 				c, d := connect(t, p.B, p.A, netip.AddrPortFrom(stacktest.A4, 80))
 				start := time.Now()
 				done := make(chan error, 1)
-				data := noise(256 << 20) // enough that it is not over before the dark
+				data := noise(size) // enough that it is not over before the dark
 				go func() { done <- transfer(c, d, data) }()
 				// In the middle: the first packets have passed.
 				for p.NB.Counters()[stack.TxBytes] < 4<<20 {

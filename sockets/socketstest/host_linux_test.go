@@ -24,7 +24,7 @@ func TestHost(t *testing.T) {
 					return socketstest.Pair{Client: s, Server: s, Host: address}
 				}
 				socketstest.TestConnFace(t, mk)
-				loads(t, address, mk)
+				loads(t, address, layers, mk)
 			})
 		}
 	}

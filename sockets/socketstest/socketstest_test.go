@@ -30,7 +30,7 @@ func TestMemory(t *testing.T) {
 			t.Run(fmt.Sprintf("%d layers %s", layers, host), func(t *testing.T) {
 				mk := func(t *testing.T) socketstest.Pair { return memory(t, host, layers) }
 				socketstest.TestConnFace(t, mk)
-				loads(t, host, mk)
+				loads(t, host, layers, mk)
 			})
 		}
 	}
