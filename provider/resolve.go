@@ -44,8 +44,16 @@ func (t Trace) String() string {
 // A chain with a layer that r.Application does not load is as if it were not there,
 // and the search goes on below it; but where the chain was mandatory or selected
 // nothing else will do, and the answer is EACCES.
-func (s *Snapshot) Resolve(r *SocketRequest) (*Entry, Trace, wsa.Errno) {
-	if r.Info != nil {
+func (s *Snapshot) Resolve(r *SocketRequest) (*Entry, Trace, wsa.Errno) { return s.ResolveAfter(r, 0) }
+
+// ResolveAfter goes on with the search behind the entry whose WSPSocket has declined
+// the request by EINPROGRESS (winsock-spi 2.8 step 6); 0 is none. A request with
+// an Info has one entry, and none behind it: EINVAL.
+func (s *Snapshot) ResolveAfter(r *SocketRequest, declined CatalogID) (*Entry, Trace, wsa.Errno) {
+	switch {
+	case r.Info != nil && declined != 0:
+		return nil, Trace{{Entry: declined, Name: r.Info.Name, Outcome: "declined"}}, wsa.EINVAL
+	case r.Info != nil:
 		return s.resolveNamed(r)
 	}
 	var t Trace
@@ -60,6 +68,12 @@ func (s *Snapshot) Resolve(r *SocketRequest) (*Entry, Trace, wsa.Errno) {
 	best, closed := wsa.EAFNOSUPPORT, false
 	for i := range s.Entries {
 		e := &s.Entries[i]
+		if declined != 0 {
+			if e.Info.CatalogEntryID == declined {
+				declined, t = 0, append(t, e.step("declined"))
+			}
+			continue
+		}
 		if e.Layer != nil {
 			continue
 		}

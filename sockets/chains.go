@@ -53,17 +53,20 @@ func (c *chains) foster(chain *provider.Chain) {
 
 // Resolve is which entry of the catalog a request would open, and why.
 func (s *Session) Resolve(r *provider.SocketRequest) (*provider.Entry, provider.Trace, error) {
-	e, t, errno := s.resolve(s.cfg.Catalog.Snapshot(), r)
+	e, t, errno := s.resolve(s.cfg.Catalog.Snapshot(), r, 0)
 	return e, t, errno.Err()
 }
 
-func (s *Session) resolve(now *provider.Snapshot, r *provider.SocketRequest) (*provider.Entry, provider.Trace, wsa.Errno) {
+func (s *Session) resolve(now *provider.Snapshot, r *provider.SocketRequest, declined provider.CatalogID) (*provider.Entry, provider.Trace, wsa.Errno) {
 	if s.program != nil && r.Application == nil {
 		q := *r
 		q.Application, r = s.program, &q
 	}
-	return now.Resolve(r)
+	return now.ResolveAfter(r, declined)
 }
+
+// Catalog is where the session's chains are chosen from.
+func (s *Session) Catalog() *provider.Catalog { return s.cfg.Catalog }
 
 // Generation is the catalog's: what Resolve said holds while it is the same.
 func (s *Session) Generation() uint64 { return s.cfg.Catalog.Snapshot().Generation }
@@ -154,19 +157,34 @@ func (s *Session) Socket(r *provider.SocketRequest) (*provider.Socket, error) {
 func (s *Session) socket(r *provider.SocketRequest) (*provider.Socket, error) {
 	for {
 		now := s.cfg.Catalog.Snapshot()
-		entry, _, e := s.resolve(now, r)
+		entry, _, e := s.resolve(now, r, 0)
 		if e != 0 {
 			return nil, e.Err()
 		}
-		q := *r
-		if k, err := s.openOn(now, entry, &q); !errors.Is(err, wsa.ENETDOWN) || s.cfg.Catalog.Snapshot() == now {
+		k, err := s.openOn(now, entry, r)
+		for declined(err) { // 2.8 step 6: the next one that matches is asked
+			if entry, _, e = s.resolve(now, r, entry.Info.CatalogEntryID); e != 0 {
+				return nil, err
+			}
+			k, err = s.openOn(now, entry, r)
+		}
+		if !errors.Is(err, wsa.ENETDOWN) || s.cfg.Catalog.Snapshot() == now {
 			return k, err
 		}
 		// The catalog changed in between and the chain was retired: ask again.
 	}
 }
 
-func (s *Session) openOn(now *provider.Snapshot, entry *provider.Entry, r *provider.SocketRequest) (*provider.Socket, error) {
+// declined reports that WSPSocket itself has said EINPROGRESS, and no other error
+// that wraps it.
+func declined(err error) bool {
+	e, ok := err.(wsa.Errno)
+	return ok && e == wsa.EINPROGRESS
+}
+
+func (s *Session) openOn(now *provider.Snapshot, entry *provider.Entry, asked *provider.SocketRequest) (*provider.Socket, error) {
+	q := *asked
+	r := &q
 	c, err := s.chain(now, entry.Info.CatalogEntryID)
 	if err != nil {
 		return nil, err

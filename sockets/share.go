@@ -95,7 +95,7 @@ func (s *Session) admit(k *sock) wsa.Errno {
 	if e != 0 {
 		return wsa.EINVAL
 	}
-	entry, _, e := s.resolve(s.cfg.Catalog.Snapshot(), &provider.SocketRequest{AF: k.s.Family, Type: k.s.Type, Protocol: k.s.Protocol, Origin: &o})
+	entry, _, e := s.resolve(s.cfg.Catalog.Snapshot(), &provider.SocketRequest{AF: k.s.Family, Type: k.s.Type, Protocol: k.s.Protocol, Origin: &o}, 0)
 	if e != 0 {
 		return e
 	}

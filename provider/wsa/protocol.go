@@ -64,6 +64,7 @@ const (
 	XP1_UNI_RECV                 uint32 = 0x00010000
 	XP1_IFS_HANDLES              uint32 = 0x00020000
 	XP1_PARTIAL_MESSAGE          uint32 = 0x00040000
+	XP1_SAN_SUPPORT_SDP          uint32 = 0x00080000
 )
 
 // Provider flags (dwProviderFlags).
