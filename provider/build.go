@@ -172,8 +172,7 @@ func startBase(base Base, r *StartupRequest) (t ProcTable, e wsa.Errno) {
 func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	c := b.chain
 	g := c.guard(entry.Name)
-	place := Place{Index: index, Depth: len(storeys), Self: entry.Info.CatalogEntryID, Entry: b.entryAt(index, storeys), Next: b.nextOf(index, storeys)}
-	r := b.request(entry, &c.Info, place)
+	r := b.request(entry, &c.Info, b.placeOf(index, storeys))
 	d, decides := entry.Layer.(Decider)
 	if decides {
 		on := onFailure(d, g)
@@ -252,32 +251,6 @@ func initFailure(e wsa.Errno) wsa.Errno {
 		return wsa.EPROVIDERFAILEDINIT
 	}
 	return e
-}
-
-// entryAt is the chain entry that the storey at index heads: the chain itself
-// for the top, an inner chain where one begins.
-func (b *builder) entryAt(index int, storeys []CatalogID) CatalogID {
-	for i := range b.snapshot.Entries {
-		e := &b.snapshot.Entries[i]
-		if e.Storeys != nil && reflect.DeepEqual(e.Storeys, storeys[index:]) {
-			return e.Info.CatalogEntryID
-		}
-	}
-	return b.entry.Info.CatalogEntryID
-}
-
-// nextOf is the entry below the storey at index as the SDK's face names it: a
-// chain's own id where an inner chain begins, else the layer's or base's.
-func (b *builder) nextOf(index int, storeys []CatalogID) CatalogID {
-	face := b.entry.Info.Chain.IDs()
-	if index+1 < len(face) && index+1 < len(storeys) {
-		for j := 0; j+1 < len(face); j++ {
-			if face[j] == storeys[index] {
-				return face[j+1]
-			}
-		}
-	}
-	return storeys[index+1]
 }
 
 // groups are replaced whole or not at all: an operation that passes silently

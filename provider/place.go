@@ -20,3 +20,24 @@ func FindPlace(info *ProtocolInfo, self CatalogID, mine map[CatalogID]*ProtocolI
 	}
 	return 0
 }
+
+// placeOf is where the storey at index stands: in which chain entry, the one that is
+// built or an inner one, and what is below it, by the name that the SDK's face has for
+// that: an inner chain's own id where one begins, else the layer's or the base's.
+func (b *builder) placeOf(index int, storeys []CatalogID) Place {
+	p := Place{Index: index, Depth: len(storeys), Self: storeys[index], Entry: b.entry.Info.CatalogEntryID, Next: storeys[index+1]}
+	for e, first := b.entry, 0; e != nil; {
+		layers, lower := b.snapshot.upper(e)
+		last := first + len(layers) - 1
+		switch {
+		case index > last && lower != nil:
+			e, first = lower, last+1
+			continue
+		case index == last:
+			p.Next = e.Over
+		}
+		p.Entry = e.Info.CatalogEntryID
+		return p
+	}
+	return p
+}
