@@ -171,9 +171,11 @@ func (s *selection) add(now wsa.Events, r provider.Readiness) {
 	}
 }
 
-// joined records FD_CONNECT, as WSPJoinLeaf has returned with e.
+// joined records FD_CONNECT, as WSPJoinLeaf has returned with e. A join that failed
+// for its arguments has not begun, and has no result but the call's: the event would
+// be taken for that of a connect.
 func (s *selection) joined(e wsa.Errno) {
-	if s == nil {
+	if s == nil || e == wsa.EFAULT || e == wsa.EINVAL || e == wsa.EOPNOTSUPP || e == wsa.ENOTSOCK {
 		return
 	}
 	s.mu.Lock()

@@ -36,6 +36,7 @@ func code(err error) wsa.Errno {
 }
 
 // accept is WSPAccept (winsock-spi 3.3). addr is filled whatever cond says.
+// SO_RCVTIMEO does not bound it: that is for receives, and its table has no ETIMEDOUT.
 func (f *functions) accept(h SOCKET, addr []byte, addrlen *int32, cond ConditionProc, callbackData any) (SOCKET, wsa.Errno) {
 	k, e := f.find(h)
 	if e != 0 {
@@ -55,7 +56,7 @@ func (f *functions) accept(h SOCKET, addr []byte, addrlen *int32, cond Condition
 		}
 	}
 	var n *provider.Socket
-	e = w.run(f.t, &k.rd, receiving, &call{other: func(bool) (e wsa.Errno) {
+	e = w.run(f.t, &k.rd, -1, &call{other: func(bool) (e wsa.Errno) {
 		n, e = k.table.WSPAccept(k.s, r)
 		return e
 	}})

@@ -21,17 +21,16 @@ func (k *socket) interfacer() (Interfacer, wsa.Errno) {
 	return d, 0
 }
 
-// destination reads a sockaddr: EFAULT if it is short, EAFNOSUPPORT for another
-// family, EINVAL for the wildcard address and for one that the socket cannot reach.
+// destination reads a sockaddr: EFAULT if it is short, EINVAL for another family (the
+// table of WSPIoctl, winsock-spi 3.18, has no better), for the wildcard address and
+// for one that the socket cannot reach.
 func (k *socket) destination(in []byte) (provider.Addr, wsa.Errno) {
 	if len(in) < int(sockaddrSize(k.row.Family)) {
 		return provider.Addr{}, wsa.EFAULT
 	}
 	a, _ := provider.ParseSockaddr(in)
 	switch {
-	case a.Family != k.row.Family:
-		return a, wsa.EAFNOSUPPORT
-	case a.IsUnspecified(), k.foreignIPv4(a):
+	case a.Family != k.row.Family, a.IsUnspecified(), k.foreignIPv4(a):
 		return a, wsa.EINVAL
 	}
 	return a, 0

@@ -55,6 +55,9 @@ func (r *runner) name(d *descriptor, kind, n byte, binding bool) []byte {
 	}
 }
 
+// groupPort is where the groups are.
+const groupPort = 2000
+
 // group is a multicast group, if it is not the machine's own network.
 func (r *runner) group(family int32, port uint16) []byte {
 	switch {
@@ -89,6 +92,7 @@ func (r *runner) open(slot byte, side int, family, typ int32, flags uint32) *des
 
 func (r *runner) opened(slot byte, side int, h sockets.SOCKET, e wsa.Errno, k *modelSocket) *descriptor {
 	r.m.steps.Add(1)
+	reached.add("WSPSocket", e)
 	switch {
 	case e == 0:
 		return r.m.keep(slot, side, h, k)
@@ -212,7 +216,7 @@ func (r *runner) acceptInto(d *descriptor, slot byte, cond sockets.ConditionProc
 	e := r.call("WSPAccept", d, func(t *sockets.WSPProcTable) (e wsa.Errno) {
 		h, e = t.WSPAccept(d.h, from, &n, cond, data)
 		return e
-	}, wsa.ETIMEDOUT)
+	})
 	switch {
 	case e == 0:
 		return r.m.keep(slot, d.side, h, d.k.accepted())
@@ -243,7 +247,7 @@ func (r *runner) joinLeaf(i instruction) {
 	d := r.m.at(i.slot)
 	name := r.name(d, i.b, i.c, true)
 	if i.b&1 == 0 {
-		name = r.group(d.k.family, 2000)
+		name = r.group(d.k.family, groupPort)
 	}
 	h := sockets.INVALID_SOCKET
 	e := r.call("WSPJoinLeaf", d, func(t *sockets.WSPProcTable) (e wsa.Errno) {
@@ -345,6 +349,40 @@ func (r *runner) pairUDP(i instruction) {
 	r.connectTo(b, r.nameOf(a), nil, nil)
 }
 
+// listener makes a listener, and for ConnectEx a bound socket of the other session.
+func (r *runner) listener(i instruction) {
+	side := int(i.a & 1)
+	l := r.open(i.slot, side, r.m.ground.family, wsa.SOCK_STREAM, wsa.WSA_FLAG_OVERLAPPED)
+	c := r.open(i.other, 1-side, r.m.ground.family, wsa.SOCK_STREAM, wsa.WSA_FLAG_OVERLAPPED)
+	for _, d := range []*descriptor{l, c} {
+		if d != nil {
+			any := winsocktest.Name(r.m.ground.host(d.side, r.m.ground.family), 0)
+			r.call("WSPBind", d, func(t *sockets.WSPProcTable) wsa.Errno { return t.WSPBind(d.h, any) })
+			r.setMode(d, i.c&3 != 0)
+		}
+	}
+	if l != nil && r.call("WSPListen", l, func(t *sockets.WSPProcTable) wsa.Errno { return t.WSPListen(l.h, 5) }) == 0 {
+		l.k.listening.Store(true)
+	}
+}
+
+// leaves are two multipoint sockets of both sessions, bound to one port.
+func (r *runner) leaves(i instruction) {
+	port := uint16(groupPort)
+	if r.m.ground.public {
+		port = 0
+	}
+	for side, slot := range []byte{i.slot, i.other} {
+		d := r.open(slot, side, r.m.ground.family, wsa.SOCK_DGRAM, wsa.WSA_FLAG_OVERLAPPED|leaf)
+		if d == nil {
+			return
+		}
+		any := winsocktest.Name(provider.Any(r.m.ground.family, 0).Addr(), port)
+		r.call("WSPBind", d, func(t *sockets.WSPProcTable) wsa.Errno { return t.WSPBind(d.h, any) })
+		r.setMode(d, true)
+	}
+}
+
 func (r *runner) mode(i instruction) { r.setMode(r.m.at(i.slot), i.a&3 != 0) }
 
 // setMode is FIONBIO. To take blocking mode up again is not in every program's
@@ -365,6 +403,7 @@ func (r *runner) startup(i instruction) {
 	var data provider.WSPData
 	version := []uint16{0x0202, 0x0202, 0x0101, 0x0302}[i.b%4]
 	e := r.m.ground.sessions[side].WSPStartup(version, &data)
+	reached.add("WSPStartup", e)
 	if e == 0 {
 		r.m.starts[side].Add(1)
 	} else if e != wsa.NOTINITIALISED || !r.m.ending[side].Load() {

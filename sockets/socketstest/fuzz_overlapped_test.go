@@ -184,6 +184,7 @@ func (r *runner) result(i instruction) {
 	wait := i.b&3 == 0
 	r.doing.Store("WSPGetOverlappedResult")
 	e := r.tables[o.d.side].WSPGetOverlappedResult(o.d.h, &o.o, &n, wait, &flags)
+	reached.add("WSPGetOverlappedResult", e)
 	r.m.steps.Add(1)
 	switch {
 	case e == 0 && int(n) > len(o.message.data):

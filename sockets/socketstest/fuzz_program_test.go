@@ -112,6 +112,8 @@ const (
 	opPair
 	opPairUDP
 	opMode
+	opListener
+	opLeaves
 )
 
 // operations are what an instruction may do. Each is in the file of its kind.
@@ -168,4 +170,6 @@ var operations = [...]func(*runner, instruction){
 	opPair:               (*runner).pair,
 	opPairUDP:            (*runner).pairUDP,
 	opMode:               (*runner).mode,
+	opListener:           (*runner).listener,
+	opLeaves:             (*runner).leaves,
 }

@@ -38,6 +38,10 @@ func TestWinsockPrograms(t *testing.T) {
 	for seed := range n {
 		t.Run(fmt.Sprintf("chance %d", seed), func(t *testing.T) { runProgram(t, chance(uint64(seed), 60)) })
 	}
+	t.Log(&reached)
+	if names := reached.unreached(); !raceEnabled && len(names) > 0 {
+		t.Errorf("no program has had a success of %v", names)
+	}
 }
 
 // chance is a program of n instructions.
