@@ -103,7 +103,8 @@ func (k *sock) move(d *direction, c *call, pended bool) wsa.Errno {
 
 func (k *sock) perform(d *direction, c *call, pended bool) (int, wsa.Errno) {
 	m := &d.msg
-	*m = provider.Msg{Buffers: c.buffers, Flags: c.flags, Addr: c.addr, Control: c.control}
+	// MSG_PENDED is said here alone: a layer does not judge again what was judged.
+	*m = provider.Msg{Buffers: c.buffers, Flags: c.flags &^ wsa.MSG_PENDED, Addr: c.addr, Control: c.control}
 	if c.buffers == nil {
 		d.bufs[0] = c.buffer
 		m.Buffers = d.bufs[:]
