@@ -18,16 +18,22 @@ import (
 	"github.com/netnsd/netnsd/stack/stacktest"
 )
 
-// winsockPair is two sessions over two private stacks and a wire between them.
+// winsockPair is two sessions over two private stacks and a wire between them. Under
+// one layer they may open raw sockets.
 func winsockPair(t *testing.T, layers int, v6 bool) winsocktest.Pair {
 	p := stacktest.NewPair(t, stacktest.PairConfig{})
-	all := new(sockets.Processes)
+	all, raw := new(sockets.Processes), layers == 1
 	session := func(s *stack.Stack) *sockets.Session {
-		d := netstack.New(netstack.Config{Stack: s})
+		d := netstack.New(netstack.Config{Stack: s, Raw: raw})
 		t.Cleanup(d.Close)
-		return process(t, all, base.New(base.Config{Driver: d}), socketstest.PassThrough(layers)...)
+		return process(t, all, base.New(base.Config{Driver: d, RawAllowed: raw}), socketstest.PassThrough(layers)...)
 	}
-	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4, Can: winsocktest.NeedsMulticast | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts | winsocktest.NeedsQuota | winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsNoRaw}
+	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4, Can: winsocktest.NeedsMulticast | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts | winsocktest.NeedsQuota | winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsICMP}
+	if raw {
+		w.Can |= winsocktest.NeedsRaw
+	} else {
+		w.Can |= winsocktest.NeedsNoRaw
+	}
 	w.Silent = netip.AddrFrom4([4]byte(append(stacktest.B4.AsSlice()[:3], 99)))
 	if v6 {
 		w.ClientHost, w.ServerHost = stacktest.A6, stacktest.B6

@@ -52,7 +52,7 @@ var _ = add(
 		w.Want("bound", w.C.WSPListen(s, 1), wsa.EOPNOTSUPP)
 	}},
 	Row{Section: "3.20", Name: "WSAEOPNOTSUPP: raw socket", Needs: NeedsRaw, Run: func(w *Case) {
-		s := w.C.Open(wsa.SOCK_RAW, wsa.IPPROTO_ICMP)
+		s := w.C.Open(wsa.SOCK_RAW, 253)
 		w.C.Bind(s)
 		w.Want("WSPListen", w.C.WSPListen(s, 1), wsa.EOPNOTSUPP)
 	}},
