@@ -169,6 +169,18 @@ var _ = add(
 	}},
 	Row{Section: "3.29", Name: "SG_CONSTRAINED_GROUP", Dropped: "spi-notes 4: QoS and groups (g≠0: WSAEINVAL)"},
 	Row{Section: "3.29", Name: "WSAEINPROGRESS", Dropped: "spi-notes 4: WSAEINPROGRESS but for its one line in Resolve"},
-	Row{Section: "3.29", Name: "WSAENETDOWN, WSAENOBUFS, WSAEPROTOTYPE", Dropped: "a network that cannot open endpoints, and a catalog entry that contradicts itself, are scripted in provider/base"},
-	Row{Section: "3.29", Name: "WSAEINVALIDPROVIDER, WSAEINVALIDPROCTABLE, WSAEPROVIDERFAILEDINIT", Dropped: "a pair's providers start well; 10104 and 10106 are scripted in providertest (law_test.go), and a provider states no version to be 10105 for"},
+	Row{Section: "3.29", Name: "WSAENETDOWN, WSAENOBUFS: from where the socket is made, unchanged", Run: func(w *Case) {
+		for n, e := range []wsa.Errno{wsa.ENETDOWN, wsa.ENOBUFS} {
+			i := w.install()
+			i.layer(byte(n), declines(e))
+			_, errno := i.start(sockets.Config{}).WSPSocket(w.Family(), wsa.SOCK_STREAM, 0, nil, 0, 0)
+			w.Want("WSPSocket", errno, e)
+		}
+	}},
+	Row{Section: "3.29", Name: "WSAEPROTOTYPE: type and protocol of lpProtocolInfo contradict each other", Run: func(w *Case) {
+		info := *w.C.info()
+		info.SocketType = wsa.SOCK_DGRAM
+		_, e := w.C.WSPSocket(-1, -1, -1, &info, 0, 0)
+		w.Want("WSPSocket", e, wsa.EPROTOTYPE)
+	}},
 )
