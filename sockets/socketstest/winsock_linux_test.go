@@ -1,6 +1,7 @@
 package socketstest_test
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 
@@ -31,8 +32,22 @@ func TestWinsockHost(t *testing.T) {
 			}
 			return providertest.Pair{
 				Client: session(), Server: session(), ClientHost: at, ServerHost: at,
-				Can: winsocktest.NeedsMulticast | winsocktest.NeedsUrgent | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsQuota | winsocktest.NeedsNoRaw,
+				Can: groups(v6) | winsocktest.NeedsMulticast | winsocktest.NeedsUrgent | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsQuota | winsocktest.NeedsNoRaw,
 			}
 		})
 	})
+}
+
+// groups is the capability if the machine has a way for them.
+func groups(v6 bool) winsocktest.Needs {
+	to := "239.77.1.1:9"
+	if v6 {
+		to = "[ff05::4d01]:9"
+	}
+	c, err := net.Dial("udp", to) // which sends nothing
+	if err != nil {
+		return 0
+	}
+	c.Close()
+	return winsocktest.NeedsGroups
 }

@@ -28,7 +28,7 @@ func winsockPair(t *testing.T, layers int, v6 bool) winsocktest.Pair {
 		t.Cleanup(d.Close)
 		return process(t, all, base.New(base.Config{Driver: d, RawAllowed: raw}), socketstest.PassThrough(layers)...)
 	}
-	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4, Can: winsocktest.NeedsMulticast | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts | winsocktest.NeedsQuota | winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsICMP}
+	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4, Can: winsocktest.NeedsMulticast | winsocktest.NeedsGroups | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts | winsocktest.NeedsQuota | winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsICMP}
 	if raw {
 		w.Can |= winsocktest.NeedsRaw
 	} else {

@@ -27,9 +27,10 @@ const (
 	NeedsSilence                             // Pair.Silent: an address that does not answer
 	NeedsNoRoute                             // addresses for documentation (RFC 5737, RFC 3849) have no route
 	NeedsQuota                               // Config.MaxSockets of the sessions is so small (64) that a row can use it up
+	NeedsGroups                              // datagrams to groups come from the client's session to the server's, by default
 )
 
-var needNames = []string{"urgent data", "raw sockets", "multicast", "conditional accept", "Windows' bind rules", "ICMP errors", "change notifications", "keep-alive times", "connects that ICMP fails", "circular queues", "ports from 49152", "refusal of raw sockets", "silent address", "lack of routes", "small quota of sockets"}
+var needNames = []string{"urgent data", "raw sockets", "multicast", "conditional accept", "Windows' bind rules", "ICMP errors", "change notifications", "keep-alive times", "connects that ICMP fails", "circular queues", "ports from 49152", "refusal of raw sockets", "silent address", "lack of routes", "small quota of sockets", "way for groups from session to session"}
 
 func (n Needs) String() string {
 	var all []string
