@@ -71,6 +71,8 @@ var optionTable = []option{
 	{section: "9.1", name: "SO_GROUP_PRIORITY", level: sol, opt: wsa.SO_GROUP_PRIORITY, on: "tu", def: 0, set: 3},
 	{section: "9.1", name: "SO_MAX_MSG_SIZE", level: sol, opt: wsa.SO_MAX_MSG_SIZE, on: "u", def: anything, access: readOnly},
 	{section: "9.1", name: "PVD_CONFIG", dropped: kept},
+	{section: "9.1", name: "SO_CONDITIONAL_ACCEPT", level: sol, opt: wsa.SO_CONDITIONAL_ACCEPT, on: "t", def: 0, set: 1, needs: NeedsConditionalAccept},
+	{section: "9.1", name: "SO_PAUSE_ACCEPT", level: sol, opt: wsa.SO_PAUSE_ACCEPT, on: "t", def: 0, set: 1, needs: NeedsConditionalAccept},
 	{section: "9.1", name: "SO_COMPARTMENT_ID", level: sol, opt: wsa.SO_COMPARTMENT_ID, on: "tu", access: absent},
 	{section: "9.1", name: "SO_RANDOMIZE_PORT", level: sol, opt: wsa.SO_RANDOMIZE_PORT, on: "tu", def: 0, set: 1},
 	{section: "9.1", name: "SO_PORT_SCALABILITY", level: sol, opt: wsa.SO_PORT_SCALABILITY, on: "tu", def: 0, set: 1},
