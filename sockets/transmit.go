@@ -24,6 +24,10 @@ type TransmitBuffers struct{ Head, Tail []byte }
 // sends a FIN after it. EINVAL: other flags, or more than 2^31-2 bytes; a file that
 // is shorter than n, or fails, is SYSCALLFAILURE.
 func (s *Session) TransmitFile(h SOCKET, file io.Reader, n int64, perSend uint32, o *Overlapped, buffers *TransmitBuffers, flags uint32) wsa.Errno {
+	f := functions{s: s}
+	if _, e := f.find(h); e != 0 {
+		return e
+	}
 	if n < 0 || n > maxTransmit {
 		return wsa.EINVAL
 	}
