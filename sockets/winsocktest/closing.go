@@ -70,7 +70,14 @@ var _ = add(
 		w.S.readAll(s, sent)
 		w.S.ended(s, "")
 	}},
-	Row{Section: "3.2", Name: "afterwards WSPStartup works again immediately", Dropped: "a case is given its sessions; a further WSPStartup with the same catalog is in sockets (startup_test.go)"},
+	Row{Section: "3.2", Name: "afterwards WSPStartup works again immediately", Run: func(w *Case) {
+		i := w.install()
+		for range 2 {
+			e := i.start(sockets.Config{})
+			w.Want("WSPCloseSocket", e.WSPCloseSocket(e.Open(wsa.SOCK_STREAM, wsa.IPPROTO_TCP)), 0)
+			w.Want("WSPCleanup", e.WSPCleanup(), 0)
+		}
+	}},
 	Row{Section: "3.2", Name: "a process that exits without it; WSAENETDOWN; WSAEINVAL", Dropped: "Windows-only: a session is no process, and name spaces are not served"},
 )
 

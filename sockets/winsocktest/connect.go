@@ -173,7 +173,7 @@ var _ = add(
 			w.Errorf("WSPBind: %v", e)
 		}
 	}},
-	Row{Section: "3.9", Name: "WSAETIMEDOUT", Dropped: "minutes of retransmission; the scripted driver of provider/base has it"},
+	Row{Section: "3.9", Name: "WSAETIMEDOUT", Dropped: "two minutes of SYNs on either stack; the scripted driver of provider/base has it"},
 	Row{Section: "3.9", Name: "WSAENOBUFS", Dropped: "a session counts sockets, not buffers: WSAEMFILE"},
 )
 
