@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -31,12 +32,20 @@ type prepared struct {
 }
 
 // slot is the place of one chain. Its mutex is held while the chain is built,
-// so that others of the session are not held up by a slow Startup.
+// so that others of the session are not held up by a slow Startup; the chain is
+// there for those who only look (foster) without it.
 type slot struct {
 	mu      sync.Mutex
-	chain   *provider.Chain
+	chain   atomic.Pointer[provider.Chain]
 	retired bool
 	foreign bool // of another session, of which a socket was handed over
+}
+
+// slotOf is the place of a chain that is there.
+func slotOf(c *provider.Chain) *slot {
+	p := new(slot)
+	p.chain.Store(c)
+	return p
 }
 
 // foster has close wait for a chain of another session, of which a socket was
@@ -44,11 +53,13 @@ type slot struct {
 func (c *chains) foster(chain *provider.Chain) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	own := func(p *slot) bool { return p.chain == chain }
+	own := func(p *slot) bool { return p.chain.Load() == chain }
 	if slices.ContainsFunc(c.old, own) || slices.ContainsFunc(slices.Collect(maps.Values(c.now)), own) {
 		return
 	}
-	c.old = append(c.old, &slot{chain: chain, foreign: true})
+	p := slotOf(chain)
+	p.foreign = true
+	c.old = append(c.old, p)
 }
 
 // Resolve is which entry of the catalog a request would open, and why.
@@ -99,7 +110,7 @@ func (s *Session) build(into prepared, wanted func(*provider.Entry) bool) error 
 		if err != nil {
 			return err
 		}
-		into.all[e.Info.CatalogEntryID] = &slot{chain: c}
+		into.all[e.Info.CatalogEntryID] = slotOf(c)
 	}
 	return nil
 }
@@ -121,17 +132,19 @@ func (s *Session) chain(now *provider.Snapshot, id provider.CatalogID) (*provide
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	c := p.chain.Load()
 	switch {
 	case p.retired:
 		return nil, wsa.ENETDOWN
-	case p.chain == nil:
-		c, err := now.Build(id, provider.BuildConfig{Host: host{s}, Resources: s.cfg.Resources, Log: s.log})
+	case c == nil:
+		var err error
+		c, err = now.Build(id, provider.BuildConfig{Host: host{s}, Resources: s.cfg.Resources, Log: s.log})
 		if err != nil {
 			return nil, err
 		}
-		p.chain = c
+		p.chain.Store(c)
 	}
-	return p.chain, nil
+	return c, nil
 }
 
 // Socket is WSPSocket of the chain that the request resolves to, without
@@ -220,7 +233,7 @@ func (c *chains) leave(all []*slot) {
 	c.mu.Unlock()
 	for _, p := range all {
 		if closed { // nobody else waits for them
-			<-p.chain.Done()
+			<-p.chain.Load().Done()
 		}
 	}
 }
@@ -271,8 +284,8 @@ func (p *slot) retire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.retired = true
-	if p.chain != nil {
-		p.chain.Retire()
+	if c := p.chain.Load(); c != nil {
+		c.Retire()
 	}
 }
 
@@ -282,12 +295,13 @@ func (p *slot) ended() (bool, error) {
 		return false, nil
 	}
 	defer p.mu.Unlock()
-	if p.chain == nil {
+	c := p.chain.Load()
+	if c == nil {
 		return p.retired, nil
 	}
 	select {
-	case <-p.chain.Done():
-		return true, p.chain.Err()
+	case <-c.Done():
+		return true, c.Err()
 	default:
 		return false, nil
 	}
@@ -306,12 +320,13 @@ func (c *chains) close(parted []*provider.Chain) error {
 		if !p.foreign {
 			p.retire()
 		}
+		chain := p.chain.Load()
 		switch {
-		case p.chain == nil, slices.Contains(parted, p.chain), p.foreign && !p.chain.Retired():
+		case chain == nil, slices.Contains(parted, chain), p.foreign && !chain.Retired():
 			continue
 		}
-		<-p.chain.Done()
-		errs = append(errs, p.chain.Err())
+		<-chain.Done()
+		errs = append(errs, chain.Err())
 	}
 	return errors.Join(errs...)
 }

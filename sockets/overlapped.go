@@ -29,7 +29,7 @@ type Overlapped struct {
 	flags  wsa.MsgFlags
 	errno  wsa.Errno
 
-	k        *sock                     // that the operation was issued on
+	k        atomic.Pointer[sock]      // that the operation was issued on
 	on       atomic.Pointer[direction] // in whose queue it stands
 	step     step
 	call     call     // what a data operation moves
@@ -70,7 +70,7 @@ func (k *sock) start(d *direction, c completion, judge func() wsa.Errno, arm fun
 	if e := o.begin(k.winsock.port.Load(), c); e != 0 {
 		return e
 	}
-	o.k = k
+	o.k.Store(k)
 	o.on.Store(d)
 	d.call.Lock()
 	defer d.call.Unlock()
@@ -115,7 +115,8 @@ func (o *Overlapped) begin(port *association, c completion) wsa.Errno {
 	if was == operationPending || !o.status.CompareAndSwap(was, operationPending) {
 		return wsa.EINVAL
 	}
-	o.k, o.routine, o.thread, o.record = nil, c.routine, c.thread, nil
+	o.k.Store(nil)
+	o.routine, o.thread, o.record = c.routine, c.thread, nil
 	o.place.o = o
 	o.n, o.flags, o.errno = 0, 0, 0
 	if c.routine != nil {
@@ -162,7 +163,7 @@ func (o *Overlapped) release() {
 // nothing of the application runs here. Afterwards o is the client's.
 func (o *Overlapped) complete(e wsa.Errno) {
 	told := e
-	if e == wsa.OPERATION_ABORTED && o.k != nil && (o.k.closed.Load() || o.on.Load().closed.Load()) {
+	if k := o.k.Load(); e == wsa.OPERATION_ABORTED && k != nil && (k.closed.Load() || o.on.Load().closed.Load()) {
 		told = wsa.ECONNABORTED // what a port says of a socket that was closed (winsock-spi 12.8)
 	}
 	o.errno = e
@@ -231,9 +232,10 @@ func (k *sock) serve(d *direction) {
 	}
 }
 
-// cancel ends o if it is pending on k; false if it is not.
+// cancel ends o if it is pending on k; false if it is not. Another goroutine may be
+// starting o at the same time, which is then either before or after.
 func (k *sock) cancel(o *Overlapped) bool {
-	for o.k == k {
+	for o.k.Load() == k {
 		d := o.on.Load()
 		if d == nil {
 			return false
@@ -276,7 +278,7 @@ func (o *Overlapped) capture(buffers [][]byte) [][]byte {
 // transfer is the step of the data operations. What a failing send has moved is
 // lost to view; a truncated datagram fills the buffers and fails.
 func transfer(o *Overlapped, pended bool) wsa.Errno {
-	e := o.k.try(o.on.Load(), &o.call, pended)
+	e := o.k.Load().try(o.on.Load(), &o.call, pended)
 	switch e {
 	case wsa.EWOULDBLOCK:
 		return e
@@ -291,5 +293,5 @@ func transfer(o *Overlapped, pended bool) wsa.Errno {
 
 // awaitData is the step of a receive of no bytes from a stream.
 func awaitData(o *Overlapped, _ bool) wsa.Errno {
-	return o.k.readable(1)
+	return o.k.Load().readable(1)
 }

@@ -73,6 +73,9 @@ func (s *Session) take(k *sock, info *provider.ProtocolInfo) (SOCKET, wsa.Errno)
 	})
 	if e != 0 {
 		s.handles.drop(n)
+		if e == wsa.ENOTSOCK {
+			e = wsa.EINVAL // closed meanwhile: what is left is a token of nothing (winsock-spi 3.29)
+		}
 		return INVALID_SOCKET, e
 	}
 	s.chains.foster(k.s.Chain())

@@ -354,7 +354,7 @@ func (s *player) ended(c *scriptConn, abrupt bool) {
 	c.closed = true
 	if abrupt && !far.closed {
 		far.reset = true
-		if far.fin || c.noRead { // the FIN was before: what the reset does to what is queued is not agreed on
+		if far.fin || far.noRead || c.noRead { // the FIN was before: what the reset does to what is queued is not agreed on
 			far.broken = true
 		}
 		return
