@@ -53,8 +53,7 @@ func slotOf(c *provider.Chain) *slot {
 func (c *chains) foster(chain *provider.Chain) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	own := func(p *slot) bool { return p.chain.Load() == chain }
-	if slices.ContainsFunc(c.old, own) || slices.ContainsFunc(slices.Collect(maps.Values(c.now)), own) {
+	if c.closed || slices.ContainsFunc(c.old, func(p *slot) bool { return p.foreign && p.chain.Load() == chain }) {
 		return
 	}
 	p := slotOf(chain)
@@ -322,7 +321,9 @@ func (c *chains) close(parted []*provider.Chain) error {
 		}
 		chain := p.chain.Load()
 		switch {
-		case chain == nil, slices.Contains(parted, chain), p.foreign && !chain.Retired():
+		case chain == nil, slices.Contains(parted, chain):
+			continue
+		case p.foreign && (!chain.Retired() || chain.Sockets() > 0): // its own session's, or another's that has a socket
 			continue
 		}
 		<-chain.Done()

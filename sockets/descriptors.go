@@ -3,6 +3,7 @@ package sockets
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -34,9 +35,14 @@ func (t *descriptors) find(s SOCKET) (*sock, wsa.Errno) {
 	return k, 0
 }
 
-func (t *descriptors) put(s SOCKET, k *sock, extra bool) {
+// put adds a descriptor, unless down says that the session has ended: then all has,
+// or has been, asked for the last time.
+func (t *descriptors) put(s SOCKET, k *sock, extra bool, down *atomic.Bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if down.Load() {
+		return false
+	}
 	if t.open == nil {
 		t.open, t.extra = make(map[SOCKET]*sock), make(map[SOCKET]bool)
 	}
@@ -44,6 +50,7 @@ func (t *descriptors) put(s SOCKET, k *sock, extra bool) {
 	if extra {
 		t.extra[s] = true
 	}
+	return true
 }
 
 // all are the descriptors as they are now.
@@ -77,13 +84,16 @@ func (s *Session) drop(h SOCKET) {
 	}
 }
 
-// adopt makes k a socket of the Winsock face, with a descriptor.
-func (s *Session) adopt(k *provider.Socket, w *winsock) (SOCKET, *sock, wsa.Errno) {
-	n, err := s.newSock(k, w)
+// adopt makes k, of a chain of maker's, a socket of the Winsock face, with a descriptor.
+func (s *Session) adopt(maker *Session, k *provider.Socket, w *winsock) (SOCKET, *sock, wsa.Errno) {
+	n, err := s.newSock(maker, k, w)
 	if err != nil {
 		return INVALID_SOCKET, nil, wsa.NOTINITIALISED
 	}
 	h := SOCKET(k.Handle())
+	if maker != s {
+		s.chains.foster(k.Chain())
+	}
 	if e := s.hold(h, n, false); e != 0 {
 		n.close(provider.CloseAbort)
 		return INVALID_SOCKET, nil, e

@@ -19,8 +19,9 @@ type handles struct {
 	max    int
 	closed bool
 	open   map[uint64]*provider.Socket
-	more   map[uint64]bool // those that are further descriptors of a socket
-	in     uint64          // bytes of sockets that are closed
+	more   map[uint64]bool           // those that are further descriptors of a socket
+	away   map[*provider.Socket]bool // those that another session keeps
+	in     uint64                    // bytes of sockets that are closed
 	out    uint64
 }
 
@@ -53,7 +54,44 @@ func (h *handles) remove(handle uint64) {
 		h.in += s.Traffic.BytesIn.Load()
 		h.out += s.Traffic.BytesOut.Load()
 		delete(h.open, handle)
+		delete(h.away, s)
 	}
+}
+
+// keptBy says whose care s is in: another session's, or this one's again.
+func (h *handles) keptBy(s *provider.Socket, another bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case !another, h.open[s.Handle()] != s: // closed meanwhile
+		delete(h.away, s)
+	case h.away == nil:
+		h.away = map[*provider.Socket]bool{s: true}
+	default:
+		h.away[s] = true
+	}
+}
+
+// parted are the chains that another session keeps a socket of.
+func (h *handles) parted() (chains []*provider.Chain) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.away {
+		chains = append(chains, s.Chain())
+	}
+	return chains
+}
+
+// mine are the sockets under their own numbers that no other session keeps.
+func (h *handles) mine() (all []*provider.Socket) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for n, s := range h.open {
+		if !h.more[n] && !h.away[s] {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // drop takes back the number of one more descriptor.

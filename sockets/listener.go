@@ -32,7 +32,8 @@ func (l *Listener) AcceptTCP() (*TCPConn, error) {
 		s, e, err := l.conn.sock.accept()
 		switch {
 		case e == 0 && err == nil:
-			k, err := l.conn.sock.owner().newSock(s, nil)
+			owner := l.conn.sock.owner()
+			k, err := owner.newSock(owner, s, nil)
 			if err != nil {
 				return nil, l.failure(opAccept, 0, err)
 			}

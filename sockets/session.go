@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -135,12 +136,9 @@ func (s *Session) Close() error {
 	s.end.Do(func() {
 		s.down.Store(true)
 		s.cfg.Processes.leave(s.process)
-		parted, theirs := s.part()
-		mine := s.leaveAll() // before they fail, so that they say that they are closed
-		for k := range s.Sockets() {
-			if !theirs[k] {
-				k.Fail(wsa.ENETDOWN, "session closed")
-			}
+		mine := append(s.leaveAll(), s.part()...) // before they fail, so that they say that they are closed
+		for _, k := range s.all() {
+			k.Fail(wsa.ENETDOWN, "session closed")
 		}
 		s.cancel()
 		for _, k := range mine {
@@ -152,13 +150,13 @@ func (s *Session) Close() error {
 		s.wg.Wait()
 		s.workers.wait()
 		s.descriptors.clear()
-		s.err = s.chains.close(parted)
+		s.err = s.chains.close(s.handles.parted())
 	})
 	return s.err
 }
 
-// leaveAll keeps further sockets from being made, ends what runs on those of the
-// Go face, and returns those that nobody else is closing.
+// leaveAll keeps further sockets from being made, ends what runs on those that
+// nobody else holds, and returns those that nobody else is closing.
 func (s *Session) leaveAll() []*sock {
 	s.handles.close()
 	s.mu.Lock()
@@ -166,11 +164,25 @@ func (s *Session) leaveAll() []*sock {
 	s.closed = true
 	var mine []*sock
 	for k := range s.open {
-		if k.leave() {
+		if k.leaveIf(s.alone) {
 			mine = append(mine, k)
 		}
 	}
 	return mine
+}
+
+// all are the sockets that end with s: of its chains, and those of others' that it
+// keeps.
+func (s *Session) all() []*provider.Socket {
+	all := slices.DeleteFunc(s.handles.mine(), func(k *provider.Socket) bool { return !k.Opened() }) // others are still being made
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.open {
+		if k.maker != s {
+			all = append(all, k.s)
+		}
+	}
+	return all
 }
 
 // Sockets are the session's open sockets in no order, as they were when the

@@ -78,7 +78,9 @@ func (s *Session) take(k *sock, info *provider.ProtocolInfo) (SOCKET, wsa.Errno)
 		}
 		return INVALID_SOCKET, e
 	}
-	s.chains.foster(k.s.Chain())
+	if s != k.maker {
+		s.chains.foster(k.s.Chain())
+	}
 	return h, 0
 }
 
@@ -127,49 +129,67 @@ func (s *Session) admit(k *sock) wsa.Errno {
 	return 0
 }
 
-// hold gives k a descriptor in s.
+// hold gives k a descriptor in s: ENOTSOCK if it was left meanwhile.
 func (s *Session) hold(h SOCKET, k *sock, extra bool) wsa.Errno {
-	if s.down.Load() {
-		return wsa.NOTINITIALISED
-	}
 	k.winsock.mu.Lock()
 	defer k.winsock.mu.Unlock()
+	switch {
+	case k.closed.Load():
+		return wsa.ENOTSOCK
+	case !s.descriptors.put(h, k, extra, &s.down):
+		return wsa.NOTINITIALISED
+	}
 	k.winsock.holders = append(k.winsock.holders, s)
-	s.descriptors.put(h, k, extra)
 	return 0
 }
 
-// release takes one hold of s off k, unless it is the last of all: that one is
+// release takes the descriptor h off k, unless it is the last of all: that one is
 // its owner's to end first. A socket whose owner has gone belongs to another who
-// holds it.
-func (s *Session) release(k *sock) (last bool) {
-	next, last := k.winsock.release(s)
-	if next != nil && k.session.CompareAndSwap(s, next) {
+// holds it. ENOTSOCK: h was none any more.
+func (s *Session) release(h SOCKET, k *sock) (last bool, e wsa.Errno) {
+	next, last, e := k.winsock.release(s, h)
+	if next != nil {
 		s.forget(k)
 		next.inherit(k)
 	}
-	return last
+	return last, e
 }
 
-// release takes a hold of s off the socket; next is who holds it still, if s does
-// not any more.
-func (w *winsock) release(s *Session) (next *Session, last bool) {
+// release takes the descriptor h of s off the socket; next is its new owner, if s
+// was it and has no other descriptor.
+func (w *winsock) release(s *Session, h SOCKET) (next *Session, last bool, e wsa.Errno) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.holders) == 1 {
-		return nil, true
+	if _, e := s.descriptors.find(h); e != 0 {
+		return nil, false, e
 	}
+	if len(w.holders) == 1 {
+		return nil, true, 0
+	}
+	s.drop(h)
 	if i := slices.Index(w.holders, s); i >= 0 {
 		w.holders = slices.Delete(w.holders, i, i+1)
 	}
 	if slices.Contains(w.holders, s) {
-		return nil, false
+		return nil, false, 0
 	}
-	return w.holders[0], false
+	next = w.holders[0]
+	if !w.k.session.CompareAndSwap(s, next) {
+		return nil, false, 0
+	}
+	w.k.maker.handles.keptBy(w.k.s, next != w.k.maker)
+	return next, false, 0
 }
 
-// inherit makes s the owner of k, whose Close ends it. One that is closing does so
-// now.
+// owned makes s the owner of k, whose Close ends it.
+func (k *sock) owned(s *Session) {
+	k.session.Store(s)
+	if k.maker != s {
+		k.maker.handles.keptBy(k.s, true)
+	}
+}
+
+// inherit makes s, which is its owner now, care for k. One that is closing ends it.
 func (s *Session) inherit(k *sock) {
 	if s.keep(k) != nil && k.leave() {
 		k.abandon((*Overlapped).cancelSilently)
@@ -177,19 +197,23 @@ func (s *Session) inherit(k *sock) {
 	}
 }
 
-// part gives up the sockets that others hold as well, as s ends, and says which
-// chains will outlive it for that.
-func (s *Session) part() (chains []*provider.Chain, mine map[*provider.Socket]bool) {
-	mine = make(map[*provider.Socket]bool)
+// part gives up the sockets that others hold as well, as s ends, and leaves those
+// of which they have let go meanwhile.
+func (s *Session) part() (left []*sock) {
 	for h, k := range s.descriptors.all() {
-		if s.release(k) {
-			continue
+		for last := true; last; {
+			if last, _ = s.release(h, k); last && k.leaveIf(s.alone) {
+				left = append(left, k)
+				break
+			}
 		}
-		s.drop(h)
-		mine[k.s] = true
-		chains = append(chains, k.s.Chain())
 	}
-	return chains, mine
+	return left
+}
+
+// alone reports whether nobody but s has descriptors.
+func (s *Session) alone(holders []*Session) bool {
+	return !slices.ContainsFunc(holders, func(o *Session) bool { return o != s })
 }
 
 // cleanup is WSPCleanup (winsock-spi 3.2): it gives up one WSPStartup, and the

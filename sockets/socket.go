@@ -21,6 +21,7 @@ import (
 // them held, close with all three; none is taken by a wake.
 type sock struct {
 	session atomic.Pointer[Session] // whose Close ends it; changes when it is handed over
+	maker   *Session                // whose chain it stands on
 	table   *provider.ProcTable
 	s       *provider.Socket
 	rd, wr  direction
@@ -35,10 +36,11 @@ const noLinger = -1
 
 func (k *sock) owner() *Session { return k.session.Load() }
 
-// newSock takes care of s. If the session has ended it closes s and fails.
-func (s *Session) newSock(k *provider.Socket, w *winsock) (*sock, error) {
-	n := &sock{table: &k.Chain().Table, s: k, winsock: w}
-	n.session.Store(s)
+// newSock takes care of k, which stands on a chain of maker's. If the session has
+// ended it closes k and fails.
+func (s *Session) newSock(maker *Session, k *provider.Socket, w *winsock) (*sock, error) {
+	n := &sock{table: &k.Chain().Table, s: k, maker: maker, winsock: w}
+	n.owned(s)
 	n.linger.Store(noLinger)
 	for _, d := range []*direction{&n.rd, &n.wr} {
 		d.closed = &n.closed
@@ -61,7 +63,7 @@ func (s *Session) openSock(r *provider.SocketRequest) (*sock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.newSock(k, nil)
+	return s.newSock(s, k, nil)
 }
 
 // try is one try of c, with d.call held.
@@ -250,7 +252,20 @@ func (k *sock) close(m provider.CloseMode) error {
 // leave makes every operation fail with net.ErrClosed from now on, those that
 // wait too; false if that was done before.
 func (k *sock) leave() bool {
-	if !k.closed.CompareAndSwap(false, true) {
+	return k.leaveIf(func([]*Session) bool { return true })
+}
+
+// leaveIf is leave on the condition that sole is true of who has descriptors of the
+// socket. No descriptor is made of one that was left.
+func (k *sock) leaveIf(sole func(holders []*Session) bool) bool {
+	if w := k.winsock; w != nil {
+		w.mu.Lock()
+		left := sole(w.holders) && k.closed.CompareAndSwap(false, true)
+		w.mu.Unlock()
+		if !left {
+			return false
+		}
+	} else if !k.closed.CompareAndSwap(false, true) {
 		return false
 	}
 	k.rd.signal()

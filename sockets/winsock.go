@@ -30,7 +30,7 @@ type winsock struct {
 	shared      atomic.Bool   // it was offered by WSPDuplicateSocket
 
 	change  atomic.Pointer[direction] // of the *_CHANGE ioctls; made when one is pended
-	mu      sync.Mutex                // a leaf: taken in Wake
+	mu      sync.Mutex                // taken in Wake: with it held only the tables of descriptors are locked
 	firsts  []*acceptEx               // of this listener, that wait for data of a connection
 	holders []*Session                // one for each descriptor
 	waiting []*poll                   // select and poll calls that look at this socket

@@ -20,7 +20,7 @@ func (f *functions) socket(af, typ, protocol int32, info *provider.ProtocolInfo,
 	if err != nil {
 		return INVALID_SOCKET, code(err)
 	}
-	h, _, e := f.s.adopt(k, &winsock{overlapped: flags&wsa.WSA_FLAG_OVERLAPPED != 0})
+	h, _, e := f.s.adopt(f.s, k, &winsock{overlapped: flags&wsa.WSA_FLAG_OVERLAPPED != 0})
 	return h, e
 }
 
@@ -74,7 +74,7 @@ func (f *functions) accepted(l *sock, n *provider.Socket, addr []byte, addrlen *
 	w := &winsock{overlapped: l.winsock.overlapped}
 	w.offered.Store(true)
 	w.inherit(l.winsock)
-	h, k, e := f.s.adopt(n, w)
+	h, k, e := f.s.adopt(l.maker, n, w)
 	if e != 0 {
 		return INVALID_SOCKET, e
 	}
@@ -142,16 +142,23 @@ func (f *functions) closeSocket(h SOCKET) wsa.Errno {
 	switch {
 	case e != 0:
 		return e
-	case !f.s.release(k):
-		f.s.drop(h)
-		return 0
 	}
-	seconds, lingers := k.lingers()
-	if lingers && k.winsock.nonblocking.Load() && !k.isDrained() {
-		return wsa.EWOULDBLOCK // the socket stays open, and nothing has begun
-	}
-	if !k.leave() {
-		return wsa.ENOTSOCK
+	var seconds time.Duration
+	var lingers bool
+	for left := false; !left; {
+		last, e := f.s.release(h, k)
+		if !last {
+			return e
+		}
+		seconds, lingers = k.lingers()
+		if lingers && k.winsock.nonblocking.Load() && !k.isDrained() {
+			return wsa.EWOULDBLOCK // the socket stays open, and nothing has begun
+		}
+		// Not if another descriptor has been made meanwhile; then this one is released.
+		left = k.leaveIf(func(holders []*Session) bool {
+			_, e := f.s.descriptors.find(h)
+			return e == 0 && len(holders) == 1
+		})
 	}
 	f.s.drop(h)
 	k.abandon((*Overlapped).abort)
