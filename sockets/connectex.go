@@ -64,7 +64,8 @@ const (
 // socket can still receive. With TF_REUSE_SOCKET it waits for the peer's FIN too
 // and makes the socket anew: bound as it was, ready for ConnectEx or AcceptEx.
 // Without o it blocks, on a blocking socket. ENOTCONN: not connected; EINVAL:
-// other flags.
+// other flags; EACCES: TF_REUSE_SOCKET of a socket that was handed over to a
+// session whose layers have judged its peer.
 func (s *Session) DisconnectEx(h SOCKET, o *Overlapped, flags, reserved uint32) wsa.Errno {
 	f := functions{s: s}
 	k, e := f.find(h)
@@ -133,12 +134,20 @@ func (d *disconnection) stop() {
 	}
 }
 
-// renew makes a drained socket like new (TF_REUSE_SOCKET).
+// renew makes a drained socket like new (TF_REUSE_SOCKET). EACCES: another session
+// has taken it over for the peer that it had, which its layers have judged.
 func (k *sock) renew() wsa.Errno {
-	if _, e := k.table.WSPIoctl(k.s, &provider.IoctlRequest{Code: wsa.SIO_REUSE_SOCKET}); e != 0 {
+	w := k.winsock
+	e := k.alongside(func() wsa.Errno {
+		if w.admitted > 0 {
+			return wsa.EACCES
+		}
+		_, e := k.table.WSPIoctl(k.s, &provider.IoctlRequest{Code: wsa.SIO_REUSE_SOCKET})
+		return e
+	})
+	if e != 0 {
 		return e
 	}
-	w := k.winsock
 	w.over[receiving].Store(false)
 	w.over[sending].Store(false)
 	w.context.Store(false)

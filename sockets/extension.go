@@ -81,6 +81,8 @@ func (f *functions) dispatched(k *sock, h SOCKET, code uint32, in, out []byte) (
 		return extensionPointer(in, out)
 	case wsa.SIO_BASE_HANDLE:
 		return f.baseHandle(k, out)
+	case wsa.SIO_REUSE_SOCKET:
+		return 0, k.renew()
 	}
 	return 0, undispatched
 }
@@ -100,9 +102,10 @@ func (w *winsock) setMode(in []byte) wsa.Errno {
 
 // baseHandle is SIO_BASE_HANDLE (winsock-spi 5.10): the base's own answer, past
 // all layers. EACCES where a mandatory chain stands over the base: who has its
-// handle could walk round the chain.
+// handle could walk round the chain. It is the maker's catalog that tells, and one
+// that does not know the chain any more does not allow it.
 func (f *functions) baseHandle(k *sock, out []byte) (int, wsa.Errno) {
-	if e, ok := f.s.cfg.Catalog.Snapshot().Entry(k.s.Info.CatalogEntryID); ok && e.Mandatory {
+	if e, ok := k.maker.cfg.Catalog.Snapshot().Entry(k.s.Info.CatalogEntryID); !ok || e.Mandatory {
 		return 0, wsa.EACCES
 	}
 	n := 0

@@ -49,15 +49,22 @@ func (s *Session) redeem(info *provider.ProtocolInfo) (SOCKET, wsa.Errno) {
 	return h, e
 }
 
-func (s *Session) take(k *sock, info *provider.ProtocolInfo) (SOCKET, wsa.Errno) {
-	if e := s.admit(k); e != 0 {
+func (s *Session) take(k *sock, info *provider.ProtocolInfo) (h SOCKET, e wsa.Errno) {
+	k.admitted(1) // before its peer is judged, so that it is still that one afterwards
+	judged, e := s.admit(k)
+	defer func() {
+		if e != 0 || !judged {
+			k.admitted(-1)
+		}
+	}()
+	if e != 0 {
 		return INVALID_SOCKET, e
 	}
 	n, e := s.handles.add(k.s, true)
 	if e != 0 {
 		return INVALID_SOCKET, e
 	}
-	h := SOCKET(n)
+	h = SOCKET(n)
 	e = k.alongside(func() wsa.Errno {
 		again, e := k.s.Chain().Redeem(&provider.SocketRequest{
 			AF: wsa.FROM_PROTOCOL_INFO, Type: wsa.FROM_PROTOCOL_INFO, Protocol: wsa.FROM_PROTOCOL_INFO,
@@ -84,13 +91,23 @@ func (s *Session) take(k *sock, info *provider.ProtocolInfo) (SOCKET, wsa.Errno)
 	return h, 0
 }
 
+func (k *sock) admitted(n int) {
+	k.ctl.Lock()
+	defer k.ctl.Unlock()
+	k.winsock.admitted += n
+}
+
 // admit has the deciding layers of the chain that k would have here judge it. A
 // socket that has no peer, or may send to others, could be used past them: such a
-// one is only admitted where nothing decides, or on its own chain.
-func (s *Session) admit(k *sock) wsa.Errno {
+// one is only admitted where nothing decides, on its own chain, or where it is
+// already.
+func (s *Session) admit(k *sock) (judged bool, e wsa.Errno) {
+	if k.winsock.heldBy(s) {
+		return false, 0
+	}
 	o := s.origin
 	var local provider.Addr
-	e := k.alongside(func() wsa.Errno {
+	e = k.alongside(func() wsa.Errno {
 		if peer, e := k.table.WSPGetPeerName(k.s); e == 0 {
 			o.Destination = peer
 		}
@@ -98,20 +115,20 @@ func (s *Session) admit(k *sock) wsa.Errno {
 		return 0
 	})
 	if e != 0 {
-		return wsa.EINVAL
+		return false, wsa.EINVAL
 	}
 	entry, _, e := s.resolve(s.cfg.Catalog.Snapshot(), &provider.SocketRequest{AF: k.s.Family, Type: k.s.Type, Protocol: k.s.Protocol, Origin: &o}, 0)
 	if e != 0 {
-		return e
+		return false, e
 	}
 	c, err := s.Chain(entry.Info.CatalogEntryID)
 	switch {
 	case err != nil:
-		return code(err)
+		return false, code(err)
 	case c == k.s.Chain(), !slices.ContainsFunc(c.Storeys(), func(s provider.Storey) bool { return s.Decides }):
-		return 0
+		return false, 0
 	case o.Destination.IsZero(), k.s.Type != wsa.SOCK_STREAM:
-		return wsa.EACCES
+		return false, wsa.EACCES
 	}
 	f := provider.Facts{
 		Origin: &o, Type: k.s.Type, Protocol: k.s.Protocol, Local: local, Remote: o.Destination,
@@ -124,9 +141,15 @@ func (s *Session) admit(k *sock) wsa.Errno {
 	v := c.Decide(f, op)
 	c.Witness(f, op, v)
 	if v.Denied() {
-		return wsa.EACCES
+		return false, wsa.EACCES
 	}
-	return 0
+	return true, 0
+}
+
+func (w *winsock) heldBy(s *Session) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Contains(w.holders, s)
 }
 
 // hold gives k a descriptor in s: ENOTSOCK if it was left meanwhile.

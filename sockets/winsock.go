@@ -28,6 +28,7 @@ type winsock struct {
 	offered     atomic.Bool   // a connection that was accepted, not made: for who judges it (redeem)
 	promised    atomic.Bool   // an AcceptEx is going to accept into it
 	shared      atomic.Bool   // it was offered by WSPDuplicateSocket
+	admitted    int           // to how many sessions for its peer's sake; guarded by sock.ctl
 
 	change  atomic.Pointer[direction] // of the *_CHANGE ioctls; made when one is pended
 	mu      sync.Mutex                // taken in Wake: with it held only the tables of descriptors are locked
