@@ -74,4 +74,12 @@
 // whose denial must not wait calls Exchange.Socket.Fail as well.
 //
 // Datagram sockets, and streams that are not connected, pass through untouched.
+//
+// # What an application can tell
+//
+// Under a layer of the kit a stream is what it is without, row by row of the Winsock
+// suite, but for these. The end of a stream is told when what came before it was read
+// (law 5), and not beside it. What is acknowledged to a sender has come as far as the
+// layer, not the application. What a closed socket has sent and the layer still holds is
+// lost when the session ends. TF_REUSE_SOCKET is EOPNOTSUPP, as are urgent data.
 package kit

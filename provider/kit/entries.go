@@ -140,6 +140,10 @@ func (k *kit) shutdown(s *provider.Socket, how int) wsa.Errno {
 		c.mu.Unlock()
 		return wsa.ENOTCONN
 	}
+	if e := c.broken; e != 0 {
+		c.mu.Unlock()
+		return e
+	}
 	receive, send := how != wsa.SD_SEND, how != wsa.SD_RECEIVE
 	recvBelow, sendBelow := receive && c.in.leaving.Load(), send && c.out.direct.Load()
 	if receive {
@@ -182,6 +186,9 @@ func (k *kit) ioctl(s *provider.Socket, q *provider.IoctlRequest) (int, wsa.Errn
 		if stands {
 			return putInt(q.Out, n)
 		}
+	}
+	if c := k.slot.Of(s); c != nil && q.Code == wsa.SIO_REUSE_SOCKET && !c.past() {
+		return 0, wsa.EOPNOTSUPP // a socket has one conversation
 	}
 	return k.next.WSPIoctl(s, q)
 }

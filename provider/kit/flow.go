@@ -91,7 +91,7 @@ func (c *conversation) send(m *provider.Msg) (n int, e wsa.Errno, below bool) {
 		return 0, 0, true
 	case c.phase != open:
 		return 0, wsa.ENOTCONN, false
-	case m.Flags&wsa.MSG_OOB != 0:
+	case m.Flags&(wsa.MSG_OOB|wsa.MSG_PARTIAL) != 0:
 		return 0, wsa.EOPNOTSUPP, false
 	case c.out.eof:
 		return 0, wsa.ESHUTDOWN, false

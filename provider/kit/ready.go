@@ -62,7 +62,10 @@ func (c *conversation) held() (r provider.Readiness, ask wsa.Events) {
 	case c.out.err != 0 || !c.out.ring.full():
 		r.Events |= wsa.FD_WRITE
 	}
-	if c.net.fin.Load() {
+	switch {
+	case c.broken != 0:
+		r.Events |= wsa.EvDrained // nothing more is to be waited for
+	case c.net.fin.Load():
 		ask |= wsa.EvDrained
 	}
 	return r, ask

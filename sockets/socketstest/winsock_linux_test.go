@@ -5,17 +5,17 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/host"
 	"github.com/netnsd/netnsd/provider/providertest"
 	"github.com/netnsd/netnsd/sockets"
-	"github.com/netnsd/netnsd/sockets/socketstest"
 	"github.com/netnsd/netnsd/sockets/winsocktest"
 )
 
 // TestWinsockHost is the Winsock suite over the host's sockets on loopback.
 func TestWinsockHost(t *testing.T) {
-	eachChain(t, 0, func(t *testing.T, layers int, v6 bool) {
+	eachChain(t, "0 layers, IPv6 true", func(t *testing.T, layers []provider.Layer, v6 bool) {
 		providertest.Conform(t, func(t *testing.T) providertest.Pair {
 			all := new(sockets.Processes)
 			session := func() *sockets.Session {
@@ -24,7 +24,7 @@ func TestWinsockHost(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { h.Close() })
-				return process(t, all, base.New(base.Config{Driver: h}), socketstest.PassThrough(layers)...)
+				return process(t, all, base.New(base.Config{Driver: h}), layers...)
 			}
 			at := netip.MustParseAddr("127.0.0.1")
 			if v6 {
@@ -32,7 +32,7 @@ func TestWinsockHost(t *testing.T) {
 			}
 			return providertest.Pair{
 				Client: session(), Server: session(), ClientHost: at, ServerHost: at,
-				Can: groups(v6) | winsocktest.NeedsMulticast | winsocktest.NeedsUrgent | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsQuota | winsocktest.NeedsNoRaw,
+				Can: groups(v6) | urgent(layers) | winsocktest.NeedsMulticast | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsQuota | winsocktest.NeedsNoRaw,
 			}
 		})
 	})
@@ -50,4 +50,12 @@ func groups(v6 bool) winsocktest.Needs {
 	}
 	c.Close()
 	return winsocktest.NeedsGroups
+}
+
+// urgent are the capabilities that a layer of the kit takes away.
+func urgent(layers []provider.Layer) winsocktest.Needs {
+	if unheld(layers) == 0 {
+		return 0
+	}
+	return unheld(layers) | winsocktest.NeedsUrgent
 }

@@ -1,13 +1,16 @@
 package socketstest_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/base"
+	"github.com/netnsd/netnsd/provider/kit"
 	"github.com/netnsd/netnsd/provider/netstack"
 	"github.com/netnsd/netnsd/provider/providertest"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -20,13 +23,13 @@ import (
 
 // winsockPair is two sessions over two private stacks and a wire between them. Under
 // one layer they may open raw sockets.
-func winsockPair(t *testing.T, layers int, v6 bool) winsocktest.Pair {
+func winsockPair(t *testing.T, layers []provider.Layer, v6 bool) winsocktest.Pair {
 	p := stacktest.NewPair(t, stacktest.PairConfig{})
-	all, raw := new(sockets.Processes), layers == 1
+	all, raw := new(sockets.Processes), len(layers) == 1
 	session := func(s *stack.Stack) *sockets.Session {
 		d := netstack.New(netstack.Config{Stack: s, Raw: raw})
 		t.Cleanup(d.Close)
-		return process(t, all, base.New(base.Config{Driver: d, RawAllowed: raw}), socketstest.PassThrough(layers)...)
+		return process(t, all, base.New(base.Config{Driver: d, RawAllowed: raw}), layers...)
 	}
 	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4, Can: winsocktest.NeedsMulticast | winsocktest.NeedsGroups | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts | winsocktest.NeedsQuota | winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsICMP}
 	if raw {
@@ -34,6 +37,7 @@ func winsockPair(t *testing.T, layers int, v6 bool) winsocktest.Pair {
 	} else {
 		w.Can |= winsocktest.NeedsNoRaw
 	}
+	w.Can |= unheld(layers)
 	w.Silent = netip.AddrFrom4([4]byte(append(stacktest.B4.AsSlice()[:3], 99)))
 	if v6 {
 		w.ClientHost, w.ServerHost = stacktest.A6, stacktest.B6
@@ -44,27 +48,50 @@ func winsockPair(t *testing.T, layers int, v6 bool) winsocktest.Pair {
 
 // TestWinsock is the Winsock suite over two private stacks.
 func TestWinsock(t *testing.T) {
-	eachChain(t, 3, func(t *testing.T, layers int, v6 bool) {
+	eachChain(t, "3 layers, IPv6 false", func(t *testing.T, layers []provider.Layer, v6 bool) {
 		providertest.Conform(t, func(t *testing.T) providertest.Pair { return winsockPair(t, layers, v6) })
 	})
 }
 
-// eachChain runs f for each number of layers and each family. Under the race
-// detector, which makes it twenty times as slow, for one of them: race layers, and
-// IPv6 if there are none.
-func eachChain(t *testing.T, race int, f func(t *testing.T, layers int, v6 bool)) {
-	for _, layers := range []int{0, 1, 3, 6} {
-		for _, v6 := range []bool{false, true} {
-			if raceEnabled && (layers != race || v6 != (race == 0)) {
-				continue
-			}
-			t.Run(fmt.Sprintf("%d layers, IPv6 %v", layers, v6), func(t *testing.T) { f(t, layers, v6) })
+// eachChain runs f for each number of layers and each family, and for a layer of the
+// kit. Under the race detector, which makes it twenty times as slow, for the one of
+// that name alone.
+func eachChain(t *testing.T, race string, f func(t *testing.T, layers []provider.Layer, v6 bool)) {
+	run := func(name string, layers []provider.Layer, v6 bool) {
+		if name = fmt.Sprintf("%s, IPv6 %v", name, v6); !raceEnabled || name == race {
+			t.Run(name, func(t *testing.T) { f(t, layers, v6) })
 		}
 	}
+	for _, n := range []int{0, 1, 3, 6} {
+		for _, v6 := range []bool{false, true} {
+			run(fmt.Sprintf("%d layers", n), socketstest.PassThrough(n), v6)
+		}
+	}
+	run("a layer of the kit", []provider.Layer{relay{}}, false)
+}
+
+// unheld are the capabilities of chains without a layer of the kit.
+func unheld(layers []provider.Layer) winsocktest.Needs {
+	if slices.Contains(layers, provider.Layer(relay{})) {
+		return 0
+	}
+	return winsocktest.NeedsUnheld | winsocktest.NeedsReuse
+}
+
+// relay is a layer of the kit in the path of every stream, which changes nothing.
+type relay struct{}
+
+func (relay) Startup(r *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	return kit.Conversation(r, next, kit.Config{}, func(_ context.Context, x *kit.Exchange) error {
+		return x.Both(
+			func() error { return kit.Copy(x.Net, x.App) },
+			func() error { return kit.Copy(x.App, x.Net) },
+		)
+	}), 0
 }
 
 func TestSmoke(t *testing.T) {
-	w := winsocktest.NewCase(t, winsockPair(t, 1, false))
+	w := winsocktest.NewCase(t, winsockPair(t, socketstest.PassThrough(1), false))
 	c, s := w.Connected()
 	w.C.Send(c, "hello")
 	if got := w.S.Read(s, 5); got != "hello" {

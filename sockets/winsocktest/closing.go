@@ -62,7 +62,7 @@ var _ = add(
 			w.Error("a socket is left")
 		}
 	}},
-	Row{Section: "3.2", Name: "sockets already closed but with queued data still deliver it", Run: func(w *Case) {
+	Row{Section: "3.2", Name: "sockets already closed but with queued data still deliver it", Needs: NeedsUnheld, Run: func(w *Case) {
 		c, s := w.Connected()
 		sent := w.C.sendShortly(c)
 		w.Want("close", w.C.WSPCloseSocket(c), 0)

@@ -53,7 +53,7 @@ var _ = add(
 		w.Want("SO_ERROR", e, 0)
 		equal(w, "SO_ERROR", v, 0)
 	}},
-	Row{Section: "8.2", Name: "remote abortive close: unsent data is lost", Run: func(w *Case) {
+	Row{Section: "8.2", Name: "remote abortive close: unsent data is lost", Needs: NeedsUnheld, Run: func(w *Case) {
 		c, s := w.Connected()
 		sent := w.C.sendShortly(c)
 		w.C.reset(c)
@@ -90,7 +90,7 @@ var _ = add(
 			return e != 0
 		})
 	}},
-	Row{Section: "8.2", Name: "clean sequence of client and server, by network events", Run: func(w *Case) {
+	Row{Section: "8.2", Name: "clean sequence of client and server, by network events", Needs: NeedsUnheld, Run: func(w *Case) {
 		c, s, server := w.watchedPair(false)
 		client := w.observe(w.C, c, true)
 		client.until("registration", wsa.FD_WRITE, 0)

@@ -184,7 +184,7 @@ var _ = add(
 		w.Want("DisconnectEx", e, wsa.ECONNRESET)
 	}},
 	// needs base's SIO_REUSE_SOCKET
-	Row{Section: "5.9", Name: "DisconnectEx, TF_REUSE_SOCKET: the socket connects again", Run: func(w *Case) {
+	Row{Section: "5.9", Name: "DisconnectEx, TF_REUSE_SOCKET: the socket connects again", Needs: NeedsReuse, Run: func(w *Case) {
 		l, at := w.S.Listen()
 		c, o := w.C.connecting()
 		for range 3 {
@@ -199,7 +199,7 @@ var _ = add(
 		}
 	}},
 	// needs base's SIO_REUSE_SOCKET
-	Row{Section: "5.9", Name: "DisconnectEx, TF_REUSE_SOCKET: the socket accepts again", Run: func(w *Case) {
+	Row{Section: "5.9", Name: "DisconnectEx, TF_REUSE_SOCKET: the socket accepts again", Needs: NeedsReuse, Run: func(w *Case) {
 		l, at := w.S.Listen()
 		s, o := w.S.accepting(l, 0)
 		for range 3 {
@@ -216,7 +216,7 @@ var _ = add(
 		}
 	}},
 	// needs base's SIO_REUSE_SOCKET
-	Row{Section: "5.9", Name: "DisconnectEx, TF_REUSE_SOCKET waits for the peer's FIN", Run: func(w *Case) {
+	Row{Section: "5.9", Name: "DisconnectEx, TF_REUSE_SOCKET waits for the peer's FIN", Needs: NeedsReuse, Run: func(w *Case) {
 		c, s := w.Connected()
 		o := w.S.operation(s, 0)
 		w.Want("DisconnectEx", w.S.Session.DisconnectEx(s, &o.Overlapped, sockets.TF_REUSE_SOCKET, 0), wsa.IO_PENDING)

@@ -50,7 +50,7 @@ var _ = add(
 			w.S.resetAfterData(s)
 		}
 	}},
-	Row{Section: "8.3", Name: "SO_LINGER >0: waits, graceful", Run: func(w *Case) {
+	Row{Section: "8.3", Name: "SO_LINGER >0: waits, graceful", Needs: NeedsUnheld, Run: func(w *Case) {
 		c, s := w.Connected()
 		w.Want("SO_LINGER", w.C.SetOption(c, sol, wsa.SO_LINGER, 1|30<<16), 0)
 		sent := w.C.sendShortly(c)
@@ -61,14 +61,14 @@ var _ = add(
 			w.S.ended(s, "")
 		})
 	}},
-	Row{Section: "8.3", Name: "SO_LINGER >0: abortive when time expires", Run: func(w *Case) {
+	Row{Section: "8.3", Name: "SO_LINGER >0: abortive when time expires", Needs: NeedsUnheld, Run: func(w *Case) {
 		c, s := w.Connected()
 		w.Want("SO_LINGER", w.C.SetOption(c, sol, wsa.SO_LINGER, 1|1<<16), 0)
 		w.C.sendShortly(c)
 		w.Want("WSPCloseSocket", w.C.WSPCloseSocket(c), 0) // after a second
 		w.S.resetAfterData(s)
 	}},
-	Row{Section: "8.3", Name: "SO_LINGER >0: abortive when cancelled", Run: func(w *Case) {
+	Row{Section: "8.3", Name: "SO_LINGER >0: abortive when cancelled", Needs: NeedsUnheld, Run: func(w *Case) {
 		c, s := w.Connected()
 		w.Want("SO_LINGER", w.C.SetOption(c, sol, wsa.SO_LINGER, 1|30<<16), 0)
 		w.C.sendShortly(c)

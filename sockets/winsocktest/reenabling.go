@@ -202,7 +202,7 @@ var _ = add(
 		l, _ := w.offered()
 		w.S.recorded(l, w.S.registered(l, wsa.FD_ACCEPT), wsa.FD_ACCEPT)
 	}},
-	Row{Section: "6.4", Name: "only bits in the mask are reported", Run: func(w *Case) {
+	Row{Section: "6.4", Name: "only bits in the mask are reported", Needs: NeedsUnheld, Run: func(w *Case) {
 		c, s := w.Connected()
 		event := w.S.registered(s, wsa.FD_CLOSE)
 		w.C.Send(c, "x")

@@ -28,9 +28,11 @@ const (
 	NeedsNoRoute                             // addresses for documentation (RFC 5737, RFC 3849) have no route
 	NeedsQuota                               // Config.MaxSockets of the sessions is so small (64) that a row can use it up
 	NeedsGroups                              // datagrams to groups come from the client's session to the server's, by default
+	NeedsUnheld                              // no layer holds bytes of streams: their end is told beside what is unread (law 5), what the peer has not read is not acknowledged, and what closed sockets have sent is delivered after WSPCleanup
+	NeedsReuse                               // TF_REUSE_SOCKET: not through a layer of the kit
 )
 
-var needNames = []string{"urgent data", "raw sockets", "multicast", "conditional accept", "Windows' bind rules", "ICMP errors", "change notifications", "keep-alive times", "connects that ICMP fails", "circular queues", "ports from 49152", "refusal of raw sockets", "silent address", "lack of routes", "small quota of sockets", "way for groups from session to session"}
+var needNames = []string{"urgent data", "raw sockets", "multicast", "conditional accept", "Windows' bind rules", "ICMP errors", "change notifications", "keep-alive times", "connects that ICMP fails", "circular queues", "ports from 49152", "refusal of raw sockets", "silent address", "lack of routes", "small quota of sockets", "way for groups from session to session", "stream without a layer that holds bytes", "reuse of sockets"}
 
 func (n Needs) String() string {
 	var all []string
