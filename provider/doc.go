@@ -120,7 +120,8 @@
 //     entry. The five functions are WSPStartup, WSPSocket, WSPAddressToString,
 //     WSPStringToAddress and WSPDuplicateSocket. The builder substitutes at the
 //     base's edge, per chain; no layer can get it wrong, no base knows of
-//     chains. dwProviderReserved is carried over. [TestLaw10ProtocolInfo]
+//     chains. dwProviderReserved is carried over. [TestLaw10ProtocolInfo,
+//     TestLaw10EveryLayout]
 //  11. A layer that changes where a connect goes answers WSPGetPeerName: the
 //     application sees the peer that it asked for. [TestLaw11PeerName]
 //  12. Extension functions (AcceptEx, ConnectEx, DisconnectEx, TransmitFile,
