@@ -172,16 +172,16 @@ func (s *selection) add(now wsa.Events, r provider.Readiness) {
 }
 
 // joined records FD_CONNECT, as WSPJoinLeaf has returned with e. A join that failed
-// for its arguments has not begun, and has no result but the call's: the event would
-// be taken for that of a connect.
+// has told so: there is no attempt that would end, and the event would be taken for
+// that of a connect.
 func (s *selection) joined(e wsa.Errno) {
-	if s == nil || e == wsa.EFAULT || e == wsa.EINVAL || e == wsa.EOPNOTSUPP || e == wsa.ENOTSOCK {
+	if s == nil || e != 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mask&wsa.FD_CONNECT != 0 {
-		s.add(wsa.FD_CONNECT, provider.Readiness{Connect: e})
+		s.add(wsa.FD_CONNECT, provider.Readiness{})
 	}
 }
 
