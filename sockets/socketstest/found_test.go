@@ -145,19 +145,34 @@ func TestCancelOfWhatStarts(t *testing.T) {
 	}
 }
 
-// TestHandOverWhileAChainIsBuilt: both are of one session. Found by FuzzWinsock, with
-// the race detector.
+// starting is a layer that tells of each chain that it is being built into.
+type starting struct{ begun chan struct{} }
+
+func (s starting) Startup(*provider.StartupRequest, *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	s.begun <- struct{}{}
+	return provider.ProcTable{}, 0
+}
+
+// TestHandOverWhileAChainIsBuilt: both are of one session, and the race detector finds
+// nothing. Found by FuzzWinsock.
 func TestHandOverWhileAChainIsBuilt(t *testing.T) {
+	here := netip.MustParseAddr("10.0.0.1")
 	for range 20 {
-		w := winsocktest.NewCase(t, memoryPair(t))
+		n := basetest.NewNetwork(basetest.NetworkConfig{})
+		all, layer := new(sockets.Processes), starting{make(chan struct{}, 1)}
+		a := process(t, all, base.New(base.Config{Driver: n}))
+		b := process(t, all, base.New(base.Config{Driver: n}), layer)
+		w := winsocktest.NewCase(t, winsocktest.Pair{Client: a, Server: b, ClientHost: here, ServerHost: here})
 		c, _ := w.Connected()
+		<-layer.begun
 		var info provider.ProtocolInfo
-		w.Want("WSPDuplicateSocket", w.C.WSPDuplicateSocket(c, w.Pair.Server.Process(), &info), 0)
+		w.Want("WSPDuplicateSocket", w.C.WSPDuplicateSocket(c, b.Process(), &info), 0)
 		opened := make(chan wsa.Errno)
 		go func() {
 			_, e := w.S.WSPSocket(wsa.AF_INET, wsa.SOCK_DGRAM, wsa.IPPROTO_UDP, nil, 0, 0)
 			opened <- e
 		}()
+		<-layer.begun
 		_, e := w.S.WSPSocket(-1, -1, -1, &info, 0, 0)
 		w.Want("WSPSocket by the token", e, 0)
 		w.Want("WSPSocket", <-opened, 0)

@@ -170,5 +170,6 @@ var partings = []parting{
 	{"write", "reset seen", []string{"EPIPE", "ECONNRESET"}, []string{"ECONNRESET"}, "after RST: once, then EPIPE; here for ever"},
 	{"exhaust", "peer closed", []string{"EPIPE", "ECONNRESET"}, []string{"EPIPE", "ECONNRESET"}, "peer closed, we sent, RST: ECONNABORTED is ECONNRESET above; which write meets the RST is the network's"},
 	{"closeWrite", "over", []string{"nil", "ENOTCONN"}, []string{"nil"}, "both directions have ended: Linux has forgotten the connection when it knows, Winsock's SD_SEND is of the socket"},
+	{"closeRead", "over", []string{"nil", "ENOTCONN"}, []string{"nil"}, "the same"},
 	{"send", "", []string{"EMSGSIZE"}, []string{"EDESTADDRREQ"}, "two faults at once, a peer missing and too long: each has its own order"},
 }
