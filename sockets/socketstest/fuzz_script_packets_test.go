@@ -42,7 +42,7 @@ func (s *player) dialPackets(slot, other, _ byte) {
 // writeTo writes to another slot's, or a connected one to its peer, which must not be.
 func (s *player) writeTo(slot, other, size byte) {
 	p, to := s.packets[int(slot)%len(s.packets)], s.packets[int(other)%len(s.packets)]
-	if p == nil || to == nil || len(to.incoming) > 5 || p == to || p.peer == nil && to.closed {
+	if p == nil || to == nil || to.busy(p) || p == to || p.peer == nil && to.closed {
 		return // a dead peer of an unconnected socket: nothing comes, on any
 	}
 	n := datagramSizes[int(size)%len(datagramSizes)]
@@ -55,6 +55,11 @@ func (s *player) writeTo(slot, other, size byte) {
 }
 
 var datagramSizes = []int{0, 1, 20, 1000, 1400, 70_000}
+
+// busy is whether p should not send to it now: datagrams of two sources have no order.
+func (to *scriptPacket) busy(p *scriptPacket) bool {
+	return len(to.incoming) > 5 || len(to.incoming) > 0 && to.incoming[0].from != p
+}
 
 // heard is a datagram more, if to hears p.
 func (to *scriptPacket) heard(data string, p *scriptPacket) {
@@ -70,7 +75,7 @@ func (s *player) send(slot, size, _ byte) {
 		return
 	}
 	w, ok := p.PacketConn.(net.Conn)
-	if !ok || p.peer != nil && len(p.peer.incoming) > 5 {
+	if !ok || p.peer != nil && p.peer.busy(p) {
 		return
 	}
 	n := datagramSizes[int(size)%len(datagramSizes)]
