@@ -78,7 +78,7 @@ func (s *Session) DisconnectEx(h SOCKET, o *Overlapped, flags, reserved uint32) 
 	d := &disconnection{k: k, reuse: flags&TF_REUSE_SOCKET != 0}
 	if o == nil {
 		defer d.stop()
-		return k.winsock.run(nil, &k.wr, sending, &call{other: d.step})
+		return k.winsock.run(nil, &k.wr, sending, &call{other: d.step, now: k.winsock.nonblocking.Load()})
 	}
 	return k.start(&k.wr, completion{o: o}, k.maySend, func(o *Overlapped) {
 		o.step = func(_ *Overlapped, pended bool) wsa.Errno {

@@ -53,6 +53,7 @@ func (s *Session) WSARecvMsg(h SOCKET, m *WSAMSG, n *uint32, o *Overlapped, rout
 	if o != nil {
 		return f.message(k, &k.rd, k.mayReceive, c, completion{o, routine, f.thread(nil)}, n, done)
 	}
+	c.now = k.winsock.nonblocking.Load()
 	e = k.winsock.run(nil, &k.rd, receiving, &c)
 	if e == 0 || e == wsa.EMSGSIZE {
 		*n = uint32(c.n)
@@ -118,6 +119,7 @@ func (s *Session) WSASendMsg(h SOCKET, m *WSAMSG, flags wsa.MsgFlags, n *uint32,
 	if o != nil {
 		return f.message(k, &k.wr, k.maySend, c, completion{o, routine, f.thread(nil)}, n, func(*call, wsa.Errno) {})
 	}
+	c.now = k.winsock.nonblocking.Load()
 	e = k.winsock.run(nil, &k.wr, sending, &c)
 	if e == 0 {
 		*n = uint32(c.n)

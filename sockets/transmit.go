@@ -69,7 +69,7 @@ func (s *Session) TransmitPackets(h SOCKET, elements []TransmitPacket, perSend u
 	}
 	t := &transmission{k: k, left: slices.Clone(elements), perSend: int(perSend), disconnect: flags&TF_DISCONNECT != 0}
 	if o == nil {
-		c := call{other: t.step}
+		c := call{other: t.step, now: k.winsock.nonblocking.Load()}
 		return k.winsock.run(nil, &k.wr, sending, &c)
 	}
 	return k.start(&k.wr, completion{o: o}, k.maySend, func(o *Overlapped) {

@@ -97,9 +97,10 @@ func (w *winsock) directions() []*direction {
 
 // run is await for a call of the Winsock face: by the mode of the socket, the
 // timeout of the side (SO_RCVTIMEO, SO_SNDTIMEO; 0 or a negative side: none) and
-// the thread, which may cancel it.
+// the thread, which may cancel it. The mode is the caller's to read (call.now), once:
+// it may change meanwhile, and a send that goes on until all is sent must not stop
+// half-way because it has become a non-blocking one.
 func (w *winsock) run(t *Thread, d *direction, side int, c *call) wsa.Errno {
-	c.now = w.nonblocking.Load()
 	ctx := context.Background()
 	if !c.now {
 		ctx = t.begin()

@@ -46,6 +46,7 @@ func (f *functions) receive(h SOCKET, buffers [][]byte, n *uint32, flags *wsa.Ms
 	case waitall:
 		c.whole = true
 	}
+	c.now = !blocks
 	e = w.run(f.t, &k.rd, receiving, &c)
 	if e == 0 || e == wsa.EMSGSIZE {
 		*n, *flags = uint32(c.n), c.flags
@@ -164,9 +165,8 @@ func (f *functions) transmit(h SOCKET, buffers [][]byte, n *uint32, flags wsa.Ms
 	}
 	w := k.winsock
 	c := call{data: data, addr: addr, flags: flags, buffers: buffers}
-	if stream && !w.nonblocking.Load() {
-		c.whole = true
-	}
+	c.now = w.nonblocking.Load()
+	c.whole = stream && !c.now
 	e = w.run(f.t, &k.wr, sending, &c)
 	if e == 0 {
 		*n = uint32(c.n)

@@ -40,7 +40,7 @@ func (f *functions) connect(h SOCKET, name, callerData, _ []byte, sqos, gqos *QO
 	w.forgiven.Store(false)
 	r := &provider.ConnectRequest{To: to, CallerData: callerData}
 	blocks := !w.nonblocking.Load()
-	e = w.run(f.t, &k.wr, -1, &call{direct: !blocks, other: func(started bool) wsa.Errno {
+	e = w.run(f.t, &k.wr, -1, &call{now: !blocks, direct: !blocks, other: func(started bool) wsa.Errno {
 		if started {
 			return k.attempt()
 		}

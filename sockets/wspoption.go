@@ -135,7 +135,8 @@ func (f *functions) control(k *sock, code uint32, in, out []byte, n *uint32) wsa
 	}
 	var e wsa.Errno
 	if change {
-		e = k.winsock.run(f.t, k.winsock.changing(), -1, &call{other: op, direct: k.winsock.nonblocking.Load()})
+		now := k.winsock.nonblocking.Load()
+		e = k.winsock.run(f.t, k.winsock.changing(), -1, &call{other: op, now: now, direct: now})
 		if e == wsa.EWOULDBLOCK {
 			k.winsock.enable(event, 0)
 		}

@@ -56,7 +56,7 @@ func (f *functions) accept(h SOCKET, addr []byte, addrlen *int32, cond Condition
 		}
 	}
 	var n *provider.Socket
-	e = w.run(f.t, &k.rd, -1, &call{other: func(bool) (e wsa.Errno) {
+	e = w.run(f.t, &k.rd, -1, &call{now: w.nonblocking.Load(), other: func(bool) (e wsa.Errno) {
 		n, e = k.table.WSPAccept(k.s, r)
 		return e
 	}})
