@@ -1,10 +1,8 @@
 package socketstest_test
 
 import (
-	"context"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/sockets"
@@ -32,9 +30,6 @@ type operation struct {
 	records  atomic.Int32
 	record   sockets.Completion // guarded by machine.mu
 }
-
-// portAnswer is whether a port must have a record.
-type portAnswer int
 
 const (
 	noRecord portAnswer = iota
@@ -198,24 +193,6 @@ func (r *runner) result(i instruction) {
 	}
 }
 
-// mayEnd is whether o may have come to e.
-func (m *machine) mayEnd(o *operation, e wsa.Errno) bool {
-	switch {
-	case e == 0, e == wsa.OPERATION_ABORTED:
-		return true
-	case e == wsa.ENETDOWN:
-		return m.ending[0].Load() || m.ending[1].Load()
-	case e == wsa.ECONNABORTED && m.cancelled.Load() && o.d.k.mayBreak.Load():
-		return true
-	case e == wsa.ENOTSOCK: // the socket that was to be accepted into
-		return o.fn == "AcceptEx" || o.d.closing.Load()
-	case e == wsa.IO_PENDING, e == wsa.EWOULDBLOCK, e == wsa.EINTR:
-		return false
-	}
-	return slices.Contains(documented[o.fn], e) || o.fn == "AcceptEx" && slices.Contains(documented["WSPRecv"], e) ||
-		o.fn == "ConnectEx" && slices.Contains(sendErrors, e)
-}
-
 // cancelIo is CancelIoEx, of one operation or of all.
 func (r *runner) cancelIo(i instruction) {
 	d, o := r.m.at(i.slot), (*sockets.Overlapped)(nil)
@@ -226,210 +203,4 @@ func (r *runner) cancelIo(i instruction) {
 		}
 	}
 	r.call("CancelIoEx", d, func(*sockets.WSPProcTable) wsa.Errno { return r.m.ground.sessions[d.side].CancelIoEx(d.h, o) })
-}
-
-func (r *runner) associate(i instruction) {
-	d, p := r.m.at(i.slot), r.m.ports[i.a&1]
-	if i.a&7 == 7 {
-		p = r.m.ports[0]
-	}
-	r.m.mu.Lock()
-	key := uintptr(len(r.m.keys) + 1)
-	r.m.keys[key] = d.k
-	r.m.mu.Unlock()
-	d.k.mu.Lock()
-	d.k.maybe = true
-	d.k.mu.Unlock()
-	e := r.call("Associate", d, func(*sockets.WSPProcTable) wsa.Errno {
-		return r.m.ground.sessions[d.side].Associate(d.h, p.CompletionPort, key)
-	})
-	if e == 0 {
-		d.k.mu.Lock()
-		if d.k.port != nil {
-			r.m.failf("a socket has two ports")
-		}
-		d.k.port, d.k.key = p, key
-		d.k.mu.Unlock()
-	}
-}
-
-// port gets a record, or posts one.
-func (r *runner) port(i instruction) {
-	p := r.m.ports[i.slot&1]
-	r.doing.Store("Get")
-	defer r.m.steps.Add(1)
-	switch {
-	case i.a&7 == 7:
-		if e := p.Post(uint32(i.c), 0, nil); e != 0 && !(e == wsa.ENOBUFS && p.bounded) && !(e == wsa.INVALID_HANDLE && p.closing.Load()) {
-			r.m.failf("Post: %s", e.Name())
-		}
-	case i.a&7 == 6:
-		var c [4]sockets.Completion
-		n, e := p.GetMany(c[:], duration(i.b))
-		r.m.gotNone(p, e)
-		for _, c := range c[:n] {
-			r.m.gotRecord(p, c)
-		}
-	default:
-		c, e := p.Get(duration(i.b))
-		if r.m.gotNone(p, e); e == 0 {
-			r.m.gotRecord(p, c)
-		}
-	}
-}
-
-func (m *machine) gotNone(p *port, e wsa.Errno) {
-	if e != 0 && e != wsa.WAIT_TIMEOUT && !(e == wsa.INVALID_HANDLE && p.closing.Load()) {
-		m.failf("Get: %s", e.Name())
-	}
-}
-
-// gotRecord judges a completion.
-func (m *machine) gotRecord(p *port, c sockets.Completion) {
-	if c.Overlapped == nil {
-		if c.Key != 0 {
-			m.failf("a record with key %d of no operation", c.Key)
-		}
-		return
-	}
-	o := c.Overlapped.Context.(*operation)
-	m.mu.Lock()
-	k := m.keys[c.Key]
-	o.record = c
-	m.mu.Unlock()
-	if o.records.Add(1) != 1 {
-		m.failf("%s: two records in a port", o.fn)
-	}
-	switch {
-	case k != o.d.k:
-		m.failf("%s: a record with the key of another socket", o.fn)
-	case c.Errno == 0 && o.size >= 0 && int(c.N) != o.size, int(c.N) > len(o.message.data):
-		m.failf("%s of %d bytes: a record with %d and %v", o.fn, len(o.message.data), c.N, c.Errno)
-	case c.Errno == wsa.ECONNABORTED && o.d.k.closing.Load(): // 12.8
-	case !m.mayEnd(o, c.Errno):
-		m.failf("%s: a record with %s", o.fn, c.Errno.Name())
-	}
-}
-
-// portClose closes the bounded port, if the program means it.
-func (r *runner) portClose(i instruction) {
-	if p := r.m.ports[1]; i.a&7 == 7 {
-		p.closing.Store(true)
-		p.Close()
-	}
-}
-
-// sleep waits alertably, for a moment.
-func (r *runner) sleep(i instruction) {
-	ctx, cancel := context.WithTimeout(context.Background(), duration(i.a))
-	defer cancel()
-	r.doing.Store("SleepEx")
-	r.thread.SleepEx(ctx)
-	r.m.steps.Add(1)
-}
-
-// finish closes what is open, and wants everything to have ended.
-func (m *machine) finish() {
-	m.closeAll()
-	m.closeAll()
-	end := time.Now().Add(watchdog)
-	for _, o := range m.started {
-		if o.issued.Load() {
-			m.finished(o, end)
-		}
-	}
-	for _, p := range m.ports {
-		for !p.closing.Load() {
-			c, e := p.Get(0)
-			if e != 0 {
-				break
-			}
-			m.gotRecord(p, c)
-		}
-	}
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	for _, r := range m.runners {
-		r.thread.SleepEx(ended)
-	}
-	for _, o := range m.started {
-		m.indicated(o)
-	}
-	for _, d := range m.descriptors {
-		m.judgeClosed(d)
-	}
-	if !m.t.Failed() {
-		m.checkStreams()
-	}
-}
-
-// finished waits until o has ended, and takes what it has moved.
-func (m *machine) finished(o *operation, end time.Time) {
-	table := m.ground.sessions[o.d.side].ProcTable()
-	k := o.d.k
-	if o.into != nil {
-		k = o.into
-	}
-	n, flags := uint32(untouched), wsa.MsgFlags(0)
-	e := wsa.IO_INCOMPLETE
-	for ; ; time.Sleep(tick) { // the worker that has it may be on its way
-		if e = table.WSPGetOverlappedResult(o.d.h, &o.o, &n, false, &flags); e != wsa.IO_INCOMPLETE && e != wsa.ENOTSOCK && e != wsa.NOTINITIALISED || time.Now().After(end) {
-			break
-		}
-		if (e == wsa.ENOTSOCK) && o.fn == "AcceptEx" {
-			break
-		}
-	}
-	switch {
-	case !m.mayEnd(o, e):
-		m.failf("%s: %s at the end", o.fn, e.Name())
-		return
-	case e == 0 && o.size >= 0 && int(n) != o.size:
-		m.failf("%s of %d bytes has sent %d", o.fn, o.size, n)
-		return
-	case (e == 0 || e == wsa.EMSGSIZE) && int(n) > len(o.message.data):
-		m.failf("%s: %d bytes of %d", o.fn, n, len(o.message.data))
-		return
-	case o.gets && (e == 0 || e == wsa.EMSGSIZE):
-		m.received(k, o.message, int(n), e)
-	}
-	if o.x == nil {
-		return
-	}
-	switch {
-	case e == 0:
-		m.settle(k, o.x, int(n), true)
-	case o.sends:
-		m.settle(k, o.x, 0, false)
-	default:
-		m.settle(k, o.x, 0, o.message.flags&wsa.MSG_WAITALL == 0)
-	}
-}
-
-// indicated wants the end of o to have been told once, by what was asked for.
-func (m *machine) indicated(o *operation) {
-	want := int32(0)
-	if o.issued.Load() {
-		want = 1
-	}
-	silent := m.ending[0].Load() || m.ending[1].Load() // 3.2
-	routines, records := o.routines.Load(), o.records.Load()
-	lost := silent || o.port != nil && o.port.closing.Load()
-	switch {
-	case o.routine && (routines > want || routines < want && !silent):
-		m.failf("%s: its completion routine is called %d times, want %d", o.fn, routines, want)
-	case !o.routine && want == 1 && o.o.HEvent != nil && !o.o.HEvent.IsSet() && !silent:
-		m.failf("%s has ended, and its event is not set", o.fn)
-	case records > want, records > 0 && o.expected == noRecord, o.expected == oneRecord && records < want && !lost:
-		m.failf("%s: %d records in a port, want %d", o.fn, records, want)
-	}
-}
-
-func (m *machine) judgeClosed(d *descriptor) {
-	r := m.runners[0]
-	v, n := make([]byte, 4), int32(4)
-	e := r.tables[d.side].WSPGetSockOpt(d.h, wsa.SOL_SOCKET, wsa.SO_TYPE, v, &n)
-	if e != wsa.ENOTSOCK && !(e == wsa.NOTINITIALISED && m.ending[d.side].Load()) {
-		m.failf("descriptor %d after all are closed: %s", d.h, e.Name())
-	}
 }
