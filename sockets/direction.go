@@ -34,7 +34,8 @@ type direction struct {
 	msg  provider.Msg
 	bufs [1][]byte
 
-	job job // serves overlapped operations at the front
+	job    job  // serves overlapped operations at the front
+	beside bool // its operations do not wait for each other: all are served
 }
 
 // place is one operation in a direction's queue.
@@ -48,7 +49,9 @@ type place struct {
 // held around a table call, as storeys below call it (through Wake) with theirs.
 func (d *direction) signal() {
 	d.wakes.Add(1)
-	if p := d.front.Load(); p != nil {
+	if d.beside {
+		d.job.schedule()
+	} else if p := d.front.Load(); p != nil {
 		d.prod(p)
 	}
 }
@@ -151,7 +154,7 @@ type call struct {
 	owned   bool // the array of buffers may be changed: it is not the caller's
 	enough  int  // bytes that must be queued before it is tried (MSG_PEEK with MSG_WAITALL)
 	now     bool // it does not wait: EWOULDBLOCK
-	direct  bool // it does not stand in the queue, but beside it
+	direct  bool // it does not wait for those that stand before it in the queue
 
 	waited bool
 	n      int // bytes moved by data; addr and flags are set, too

@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -29,7 +30,8 @@ type Overlapped struct {
 	flags  wsa.MsgFlags
 	errno  wsa.Errno
 
-	k        atomic.Pointer[sock]      // that the operation was issued on
+	mu       sync.Mutex                // held while it begins, and while its end is told
+	k        atomic.Pointer[sock]      // that the operation was issued on; CancelIoEx asks at any time
 	on       atomic.Pointer[direction] // in whose queue it stands
 	step     step
 	call     call     // what a data operation moves
@@ -111,11 +113,13 @@ func (k *sock) start(d *direction, c completion, judge func() wsa.Errno, arm fun
 // begin makes o a pending operation: EINVAL if it is one already, INVALID_HANDLE
 // for a closed event, ENOBUFS if the port has no room for its completion.
 func (o *Overlapped) begin(port *association, c completion) wsa.Errno {
-	was := o.status.Load()
-	if was == operationPending || !o.status.CompareAndSwap(was, operationPending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.status.Load() == operationPending {
 		return wsa.EINVAL
 	}
 	o.k.Store(nil)
+	o.status.Store(operationPending)
 	o.routine, o.thread, o.record = c.routine, c.thread, nil
 	o.place.o = o
 	o.n, o.flags, o.errno = 0, 0, 0
@@ -157,6 +161,8 @@ func (o *Overlapped) release() {
 	o.captured = o.captured[:0]
 	o.call = call{}
 	o.from, o.fromlen, o.work, o.step = nil, nil, nil, nil
+	o.routine, o.thread, o.record = nil, nil, nil
+	o.k.Store(nil)
 }
 
 // complete ends the operation and indicates it. Locks of table calls may be held:
@@ -169,13 +175,15 @@ func (o *Overlapped) complete(e wsa.Errno) {
 	o.errno = e
 	event, record, routine, thread, n, flags := o.HEvent, o.record, o.routine, o.thread, o.n, o.flags
 	o.release()
+	o.mu.Lock()
 	o.status.Store(operationDone)
+	if routine == nil && event != nil {
+		event.Set() // before o is begun again, which resets it
+	}
+	o.mu.Unlock()
 	if routine != nil {
 		thread.queue(apc{routine: routine, o: o, errno: e, n: n, flags: flags})
 		return
-	}
-	if event != nil {
-		event.Set()
 	}
 	if record != nil {
 		record.port.post(Completion{Key: record.key, Overlapped: o, N: n, Errno: told})
@@ -206,7 +214,10 @@ func (o *Overlapped) moved() {
 // is the direction's job.
 func (k *sock) serve(d *direction) {
 	d.call.Lock()
-	for d.first != nil && d.first.o != nil && !d.closed.Load() {
+	if d.beside {
+		k.serveAll(d)
+	}
+	for !d.beside && d.first != nil && d.first.o != nil && !d.closed.Load() {
 		o := d.first.o
 		wakes := d.wakes.Load()
 		e := o.step(o, true)
@@ -229,6 +240,22 @@ func (k *sock) serve(d *direction) {
 	d.call.Unlock()
 	if w := k.winsock; w != nil {
 		w.served(d)
+	}
+}
+
+// serveAll tries all operations of a direction where none waits for another.
+func (k *sock) serveAll(d *direction) {
+	for p := d.first; p != nil; {
+		next := p.next
+		if p.o == nil {
+			d.prod(p)
+		} else if !d.closed.Load() {
+			if e := p.o.step(p.o, true); e != wsa.EWOULDBLOCK && !(e != 0 && d.closed.Load()) {
+				d.remove(p)
+				p.o.complete(e)
+			}
+		}
+		p = next
 	}
 }
 

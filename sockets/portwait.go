@@ -27,9 +27,7 @@ func (p *CompletionPort) Get(timeout time.Duration) (Completion, wsa.Errno) {
 			return Completion{}, wsa.INVALID_HANDLE
 		}
 		if j := p.job(); j != nil { // first: who was prodded for it must not leave with a record instead
-			p.mu.Unlock()
-			j.do()
-			p.mu.Lock()
+			unlocked(&p.mu, j.do)
 			continue
 		}
 		if p.n > 0 {

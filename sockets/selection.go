@@ -199,9 +199,7 @@ func (s *selection) run() {
 		post, handle, e := s.post, s.handle, s.record.Errors[i]
 		s.record.Events &^= 1 << i
 		s.record.Errors[i] = 0
-		s.mu.Unlock()
-		post(handle, 1<<i, e)
-		s.mu.Lock()
+		unlocked(&s.mu, func() { post(handle, 1<<i, e) })
 	}
 	s.posting = false
 }

@@ -283,6 +283,9 @@ func (k *sock) end(m provider.CloseMode) error {
 		k.wr.setLimit(time.Time{})
 		k.table.Watch(k.s, nil, 0)
 		e := k.table.WSPCloseSocket(k.s, m)
+		if e == wsa.EWOULDBLOCK { // it lingers, by what was set or has come about meanwhile; nobody could close it again
+			e = k.table.WSPCloseSocket(k.s, provider.CloseBackground)
+		}
 		if w := k.winsock; w != nil && w.shared.Load() {
 			k.owner().cfg.Processes.withdraw(k)
 		}

@@ -88,11 +88,16 @@ func (t *Thread) drain() (n int) {
 		if t.due = t.due[1:]; len(t.due) == 0 {
 			t.due = nil
 		}
-		t.mu.Unlock()
-		a.run()
-		t.mu.Lock()
+		unlocked(&t.mu, a.run)
 	}
 	return n
+}
+
+// unlocked runs f, which is the application's and may panic, without mu.
+func unlocked(mu *sync.Mutex, f func()) {
+	mu.Unlock()
+	defer mu.Lock()
+	f()
 }
 
 func (a *apc) run() {

@@ -84,6 +84,7 @@ type contexts struct {
 type foreign struct {
 	context any
 	port    *association
+	pending map[*Overlapped]bool // begun on it
 }
 
 func (s *Session) createSocketHandle(entry provider.CatalogID, context any) (SOCKET, wsa.Errno) {
@@ -102,7 +103,7 @@ func (s *Session) createSocketHandle(entry provider.CatalogID, context any) (SOC
 		c.open = make(map[SOCKET]*foreign)
 	}
 	h := SOCKET(s.cfg.Handles.Add(1))
-	c.open[h] = &foreign{context: context}
+	c.open[h] = &foreign{context: context, pending: make(map[*Overlapped]bool)}
 	return h, 0
 }
 
@@ -187,8 +188,12 @@ func (s *Session) closeThread(t *Thread) wsa.Errno {
 func (s *Session) WPUCompleteOverlappedRequest(h SOCKET, o *Overlapped, e wsa.Errno, n uint32) wsa.Errno {
 	s.contexts.mu.Lock()
 	f := s.contexts.open[h]
+	pending := f != nil && f.pending[o]
+	if pending {
+		delete(f.pending, o)
+	}
 	s.contexts.mu.Unlock()
-	if f == nil || o == nil || o.work != f || o.status.Load() != operationPending {
+	if !pending {
 		return wsa.EINVAL
 	}
 	o.n = n
@@ -202,8 +207,8 @@ func (s *Session) WPUCompleteOverlappedRequest(h SOCKET, o *Overlapped, e wsa.Er
 // for one that is pending, ENOBUFS for a port that is full.
 func (s *Session) WPUBeginOverlapped(h SOCKET, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno {
 	s.contexts.mu.Lock()
+	defer s.contexts.mu.Unlock()
 	f := s.contexts.open[h]
-	s.contexts.mu.Unlock()
 	switch {
 	case f == nil || o == nil:
 		return wsa.EINVAL
@@ -213,6 +218,6 @@ func (s *Session) WPUBeginOverlapped(h SOCKET, o *Overlapped, routine Completion
 	if e := o.begin(f.port, completion{o, routine, t}); e != 0 {
 		return e
 	}
-	o.work = f
+	f.pending[o] = true
 	return 0
 }

@@ -55,7 +55,7 @@ func (w *winsock) changing() *direction {
 	if d := w.change.Load(); d != nil {
 		return d
 	}
-	d := &direction{closed: &w.k.closed}
+	d := &direction{closed: &w.k.closed, beside: true}
 	d.job = job{k: w.k, run: func() { w.k.serve(d) }}
 	if w.change.CompareAndSwap(nil, d) {
 		return d

@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"context"
+
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -209,8 +211,10 @@ func (f *functions) getOverlappedResult(h SOCKET, o *Overlapped, n *uint32, wait
 		return wsa.EINVAL
 	}
 	if wait && o.status.Load() == operationPending {
-		ctx := f.t.begin()
+		ctx, cancel := context.WithCancel(f.t.begin())
 		defer f.t.end()
+		defer cancel()
+		defer context.AfterFunc(f.s.ctx, cancel)() // WSPCleanup signals no event
 		if e := o.HEvent.Wait(ctx); e != 0 {
 			return e
 		}

@@ -135,8 +135,7 @@ func (f *functions) control(k *sock, code uint32, in, out []byte, n *uint32) wsa
 	}
 	var e wsa.Errno
 	if change {
-		now := k.winsock.nonblocking.Load()
-		e = k.winsock.run(f.t, k.winsock.changing(), -1, &call{other: op, now: now, direct: now})
+		e = k.winsock.run(f.t, k.winsock.changing(), -1, &call{other: op, now: k.winsock.nonblocking.Load(), direct: true})
 		if e == wsa.EWOULDBLOCK {
 			k.winsock.enable(event, 0)
 		}
