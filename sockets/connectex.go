@@ -31,7 +31,9 @@ func (s *Session) ConnectEx(h SOCKET, name, data []byte, n *uint32, o *Overlappe
 			if started {
 				return k.connected(o, k.attempt(), data)
 			}
-			return k.connected(o, k.table.WSPConnect(k.s, &provider.ConnectRequest{To: to, Ex: true}), data)
+			e := k.table.WSPConnect(k.s, &provider.ConnectRequest{To: to, Ex: true})
+			o.halfway = e == wsa.EWOULDBLOCK
+			return k.connected(o, e, data)
 		}
 	}, n, nil)
 }

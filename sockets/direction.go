@@ -33,6 +33,7 @@ type direction struct {
 	// each call escapes through the table's function value: 2 allocations.
 	msg  provider.Msg
 	bufs [1][]byte
+	one  [1]byte // that is looked at
 
 	job    job  // serves overlapped operations at the front
 	beside bool // its operations do not wait for each other: all are served

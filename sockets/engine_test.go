@@ -3,6 +3,7 @@ package sockets_test
 import (
 	"context"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -259,4 +260,158 @@ func soon(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// TestCancelHalfWay: a cancelled operation that the peer has seen a part of leaves
+// its socket usable only for close (winsock-spi 3.7).
+func TestCancelHalfWay(t *testing.T) {
+	half := func(_ *provider.Socket, m *provider.Msg) (int, wsa.Errno) {
+		if m.Flags&wsa.MSG_PENDED == 0 && m.Len() > 1 {
+			return 1, 0
+		}
+		return 0, wsa.EWOULDBLOCK
+	}
+	started := func(*provider.Socket, *provider.ConnectRequest) wsa.Errno { return wsa.EWOULDBLOCK }
+	idle := func(*provider.Socket, wsa.Events) provider.Readiness { return provider.Readiness{} }
+	data := [][]byte{[]byte("hello")}
+	for name, test := range map[string]struct {
+		b     provider.ProcTable
+		begin func(*engine, *sockets.Overlapped) wsa.Errno
+		after wsa.Errno
+	}{
+		"WSPSend, a part is sent": {provider.ProcTable{WSPSend: half}, func(x *engine, o *sockets.Overlapped) wsa.Errno {
+			return x.WSPSend(x.h, data, nil, 0, o, nil, nil)
+		}, wsa.ECONNABORTED},
+		"WSPSend, nothing is sent": {provider.ProcTable{WSPSend: pends}, func(x *engine, o *sockets.Overlapped) wsa.Errno {
+			return x.WSPSend(x.h, data, nil, 0, o, nil, nil)
+		}, 0},
+		"TransmitPackets": {provider.ProcTable{WSPSend: half}, func(x *engine, o *sockets.Overlapped) wsa.Errno {
+			return x.s.TransmitPackets(x.h, []sockets.TransmitPacket{{Memory: data[0]}}, 0, o, 0)
+		}, wsa.ECONNABORTED},
+		"ConnectEx": {provider.ProcTable{WSPConnect: started, Ready: idle}, func(x *engine, o *sockets.Overlapped) wsa.Errno {
+			return x.s.ConnectEx(x.h, winsocktest.Name(peer.Addr(), 9), nil, nil, o)
+		}, wsa.ECONNABORTED},
+		"WSPRecv": {provider.ProcTable{WSPRecv: pends}, (*engine).receiveInto, 0},
+	} {
+		for _, all := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				x := newEngine(t, &script{table: test.b})
+				o := overlapped()
+				x.is("begin", test.begin(x, o), wsa.IO_PENDING)
+				which := o
+				if all {
+					which = nil
+				}
+				x.is("CancelIoEx", x.s.CancelIoEx(x.h, which), 0)
+				x.is("the operation", x.WSPGetOverlappedResult(x.h, o, new(uint32), false, new(wsa.MsgFlags)), wsa.OPERATION_ABORTED)
+				k, e := x.s.Lookup(x.h)
+				x.is("Lookup", e, 0)
+				x.is("what every other call returns", k.Failed(), test.after)
+				x.is("close", x.WSPCloseSocket(x.h), 0)
+			})
+		}
+	}
+}
+
+func (x *engine) receiveInto(o *sockets.Overlapped) wsa.Errno { return x.recv(o) }
+
+// TestReceiveOfNothing: a receive of no bytes waits for data; what is wrong with the
+// socket it says at once.
+func TestReceiveOfNothing(t *testing.T) {
+	x := newExtensions(t)
+	none, flags := [][]byte{{}}, new(wsa.MsgFlags)
+	is := func(what string, got, want wsa.Errno) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	fresh, e := x.WSPSocket(wsa.AF_INET, wsa.SOCK_STREAM, wsa.IPPROTO_TCP, nil, 0, wsa.WSA_FLAG_OVERLAPPED)
+	x.ok(e)
+	bound, _ := x.bound(wsa.SOCK_STREAM, wsa.IPPROTO_TCP)
+	shut, far := x.connected()
+	x.ok(x.WSPShutdown(shut, wsa.SD_RECEIVE))
+	for _, o := range []*sockets.Overlapped{nil, overlapped()} {
+		is("not bound", x.WSPRecv(fresh, none, new(uint32), flags, o, nil, nil), wsa.EINVAL)
+		is("not connected", x.WSPRecv(bound, none, new(uint32), flags, o, nil, nil), wsa.ENOTCONN)
+		is("after SD_RECEIVE", x.WSPRecv(shut, none, new(uint32), flags, o, nil, nil), wsa.ESHUTDOWN)
+	}
+	o := overlapped()
+	is("waits", x.WSPRecv(far, none, nil, flags, o, nil, nil), wsa.IO_PENDING)
+	x.ok(x.WSPSetSockOpt(shut, wsa.SOL_SOCKET, wsa.SO_LINGER, []byte{1, 0, 0, 0}))
+	x.ok(x.WSPCloseSocket(shut))
+	x.ok(o.HEvent.Wait(soon(t)))
+	is("reset by the peer", x.WSPGetOverlappedResult(far, o, new(uint32), false, flags), wsa.ECONNRESET)
+}
+
+// TestTooMuch: a count is 32 bits wide, and so is what one call may move.
+func TestTooMuch(t *testing.T) {
+	x := newEngine(t, new(script))
+	part := make([]byte, 1<<20)
+	huge := make([][]byte, 1<<12)
+	for i := range huge {
+		huge[i] = part
+	}
+	n, flags := uint32(7), wsa.MsgFlags(0)
+	for _, o := range []*sockets.Overlapped{nil, new(sockets.Overlapped)} {
+		x.is("WSPSend", x.WSPSend(x.h, huge, &n, 0, o, nil, nil), wsa.EINVAL)
+		x.is("WSPRecv", x.WSPRecv(x.h, huge, &n, &flags, o, nil, nil), wsa.EINVAL)
+	}
+	if n != 7 {
+		t.Errorf("the count became %d", n)
+	}
+	x.is("WSPSend of a little less", x.WSPSend(x.h, huge[1:], &n, 0, nil, nil, nil), 0)
+}
+
+// TestTransmitWaits: TransmitPackets without an overlapped waits also on a
+// non-blocking socket, as what it has sent by then would be lost to view.
+func TestTransmitWaits(t *testing.T) {
+	var room atomic.Bool
+	asked := make(chan struct{}, 1)
+	x := newEngine(t, &script{table: provider.ProcTable{WSPSend: func(_ *provider.Socket, m *provider.Msg) (int, wsa.Errno) {
+		if !room.Load() {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			return 0, wsa.EWOULDBLOCK
+		}
+		return m.Len(), 0
+	}}})
+	x.is("FIONBIO", x.WSPIoctl(x.h, wsa.FIONBIO, []byte{1, 0, 0, 0}, nil, new(uint32), nil, nil, nil), 0)
+	answer := make(chan wsa.Errno)
+	go func() {
+		answer <- x.s.TransmitPackets(x.h, []sockets.TransmitPacket{{Memory: []byte("hello")}}, 0, nil, 0)
+	}()
+	<-asked
+	room.Store(true)
+	x.wake(x.h, wsa.FD_WRITE)
+	x.is("TransmitPackets", <-answer, 0)
+	x.is("a part of a file of less than nothing", x.s.TransmitPackets(x.h, []sockets.TransmitPacket{{Length: -1}}, 0, nil, 0), wsa.EINVAL)
+}
+
+// TestTransmitInSmallPieces: how much the caller would send at a time is no reason to
+// hold as much.
+func TestTransmitInSmallPieces(t *testing.T) {
+	x := newEngine(t, new(script))
+	before := new(runtime.MemStats)
+	runtime.ReadMemStats(before)
+	x.is("TransmitFile", x.s.TransmitFile(x.h, strings.NewReader("short"), 0, 1<<31, nil, nil, 0), 0)
+	after := new(runtime.MemStats)
+	runtime.ReadMemStats(after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
+		t.Errorf("%d bytes for a file of 5", n)
+	}
+}
+
+// TestAssociateClosedPort: a socket has one port in its life, so it is not given one
+// that is closed.
+func TestAssociateClosedPort(t *testing.T) {
+	x := newEngine(t, new(script))
+	port := sockets.CreateCompletionPort(0)
+	port.Close()
+	x.is("a closed port", x.s.Associate(x.h, port, 0), wsa.INVALID_HANDLE)
+	port = sockets.CreateCompletionPort(0)
+	defer port.Close()
+	x.is("another", x.s.Associate(x.h, port, 0), 0)
 }

@@ -42,6 +42,7 @@ type Overlapped struct {
 	thread   *Thread
 	record   *association // the port that expects the completion
 	work     any          // of operations that are more than one call of the table
+	halfway  bool         // the peer has seen a part: it cannot be cancelled without harm
 }
 
 // step is one try of an overlapped operation with the lock of its direction held.
@@ -122,7 +123,7 @@ func (o *Overlapped) begin(port *association, c completion) wsa.Errno {
 	o.status.Store(operationPending)
 	o.routine, o.thread, o.record = c.routine, c.thread, nil
 	o.place.o = o
-	o.n, o.flags, o.errno = 0, 0, 0
+	o.n, o.flags, o.errno, o.halfway = 0, 0, 0, false
 	if c.routine != nil {
 		return 0
 	}
@@ -274,13 +275,22 @@ func (k *sock) cancel(o *Overlapped) bool {
 		}
 		there := d.remove(&o.place)
 		if there {
-			o.complete(wsa.OPERATION_ABORTED)
+			k.cancelled(o)
 		}
 		d.call.Unlock()
 		k.winsock.served(d)
 		return there
 	}
 	return false
+}
+
+// cancelled ends an operation. One that the peer has seen a part of leaves the socket
+// usable only for close (winsock-spi 3.7).
+func (k *sock) cancelled(o *Overlapped) {
+	if o.halfway {
+		k.s.Fail(wsa.ECONNABORTED, "an operation was cancelled half-way")
+	}
+	o.complete(wsa.OPERATION_ABORTED)
 }
 
 // abort ends all overlapped operations; d.call is held.
@@ -308,6 +318,7 @@ func transfer(o *Overlapped, pended bool) wsa.Errno {
 	e := o.k.Load().try(o.on.Load(), &o.call, pended)
 	switch e {
 	case wsa.EWOULDBLOCK:
+		o.halfway = o.halfway || o.call.n > 0 && o.on.Load() == &o.k.Load().wr
 		return e
 	case 0, wsa.EMSGSIZE:
 		o.n, o.flags = uint32(o.call.n), o.call.flags
@@ -319,6 +330,6 @@ func transfer(o *Overlapped, pended bool) wsa.Errno {
 }
 
 // awaitData is the step of a receive of no bytes from a stream.
-func awaitData(o *Overlapped, _ bool) wsa.Errno {
-	return o.k.Load().readable(1)
+func awaitData(o *Overlapped, pended bool) wsa.Errno {
+	return o.k.Load().hasData(pended)
 }

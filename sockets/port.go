@@ -66,6 +66,12 @@ func (p *CompletionPort) reserve() wsa.Errno {
 	return 0
 }
 
+func (p *CompletionPort) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
 // unreserve gives back what was reserved for an operation that was not started.
 func (p *CompletionPort) unreserve() {
 	p.mu.Lock()

@@ -28,12 +28,15 @@ func (s *Session) WSARecvMsg(h SOCKET, m *WSAMSG, n *uint32, o *Overlapped, rout
 	switch {
 	case e != 0:
 		return e
-	case k.s.Type == wsa.SOCK_STREAM:
+	case k.s.Type == wsa.SOCK_STREAM, o != nil && m != nil && m.Flags&wsa.MSG_PEEK != 0:
 		return wsa.EOPNOTSUPP
-	case m == nil || m.Buffers == nil || n == nil && o == nil:
+	case m == nil:
 		return wsa.EFAULT
 	case m.Name != nil && room(m.Name, &m.NameLen, size(k.s.Family)) != 0:
 		return wsa.EFAULT
+	}
+	if e := movable(m.Buffers, n, o); e != 0 {
+		return e
 	}
 	control := &provider.Control{Has: k.wantedControl()}
 	done := func(c *call, e wsa.Errno) {
@@ -100,8 +103,11 @@ func (s *Session) WSASendMsg(h SOCKET, m *WSAMSG, flags wsa.MsgFlags, n *uint32,
 		return e
 	case k.s.Type == wsa.SOCK_STREAM:
 		return wsa.EOPNOTSUPP
-	case m == nil || m.Buffers == nil || n == nil && o == nil:
+	case m == nil:
 		return wsa.EFAULT
+	}
+	if e := movable(m.Buffers, n, o); e != 0 {
+		return e
 	}
 	c := call{data: k.table.WSPSend, buffers: m.Buffers, flags: flags}
 	if m.Name != nil {

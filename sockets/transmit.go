@@ -11,18 +11,24 @@ import (
 // maxTransmit is what TransmitFile and TransmitPackets send at most (mswsock.h).
 const maxTransmit = 1<<31 - 2
 
-// sendSize is how much is read and sent at a time if the caller does not say.
-const sendSize = 64 << 10
+// sendSize is how much is read and sent at a time if the caller does not say, and
+// maxSendSize what is kept of a file in memory whatever he says.
+const (
+	sendSize    = 64 << 10
+	maxSendSize = 1 << 20
+)
 
 // TransmitBuffers is TRANSMIT_FILE_BUFFERS: what is sent before and after the file.
 type TransmitBuffers struct{ Head, Tail []byte }
 
 // TransmitFile sends head, n bytes of file from where it stands (0: all), and
-// tail, reading and sending perSend bytes at a time (0: 64 KiB). It reads in the
-// caller's goroutine, or in a worker's: file should be one that does not keep
-// its reader waiting. Without o it blocks, on a blocking socket. TF_DISCONNECT
-// sends a FIN after it. EINVAL: other flags, or more than 2^31-2 bytes; a file that
-// is shorter than n, or fails, is SYSCALLFAILURE.
+// tail, reading and sending perSend bytes at a time (0: 64 KiB; at most 1 MiB). It
+// reads in the caller's goroutine, or in one of the session's: file should be one that
+// does not keep its reader waiting. Without o it blocks until all is handed to the
+// network, in whatever mode the socket is, as what it had sent by then would be lost
+// to view. With o it is IO_PENDING, or complete; file and buffers are lent until then.
+// TF_DISCONNECT sends a FIN after it. EINVAL: other flags, or more than 2^31-2 bytes; a
+// file that is shorter than n, or fails, is SYSCALLFAILURE; others are those of WSPSend.
 func (s *Session) TransmitFile(h SOCKET, file io.Reader, n int64, perSend uint32, o *Overlapped, buffers *TransmitBuffers, flags uint32) wsa.Errno {
 	f := functions{s: s}
 	if _, e := f.find(h); e != 0 {
@@ -64,19 +70,24 @@ func (s *Session) TransmitPackets(h SOCKET, elements []TransmitPacket, perSend u
 	case flags&^(TF_DISCONNECT|TF_WRITE_BEHIND|TF_USE_SYSTEM_THREAD|TF_USE_KERNEL_APC) != 0, o != nil && !k.winsock.overlapped:
 		return wsa.EINVAL
 	}
+	if slices.ContainsFunc(elements, func(p TransmitPacket) bool { return p.Length < 0 }) {
+		return wsa.EINVAL
+	}
 	if perSend == 0 {
 		perSend = sendSize
 	}
-	t := &transmission{k: k, left: slices.Clone(elements), perSend: int(perSend), disconnect: flags&TF_DISCONNECT != 0}
+	t := &transmission{k: k, left: slices.Clone(elements), perSend: int(min(perSend, maxSendSize)), disconnect: flags&TF_DISCONNECT != 0}
 	if o == nil {
-		c := call{other: t.step, now: k.winsock.nonblocking.Load()}
-		return k.winsock.run(nil, &k.wr, sending, &c)
+		return k.winsock.run(nil, &k.wr, sending, &call{other: t.step}) // in blocking mode
 	}
 	return k.start(&k.wr, completion{o: o}, k.maySend, func(o *Overlapped) {
 		o.step = func(o *Overlapped, pended bool) wsa.Errno {
 			e := t.step(pended)
-			if e == 0 {
+			switch e {
+			case 0:
 				o.n = uint32(t.sent)
+			case wsa.EWOULDBLOCK:
+				o.halfway = t.sent+int64(t.call.n) > 0 && k.s.Type == wsa.SOCK_STREAM
 			}
 			return e
 		}

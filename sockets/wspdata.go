@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"context"
+	"math"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -42,7 +43,7 @@ func (f *functions) receive(h SOCKET, buffers [][]byte, n *uint32, flags *wsa.Ms
 	blocks := !w.nonblocking.Load()
 	switch waitall := *flags&wsa.MSG_WAITALL != 0 && blocks && k.s.Type == wsa.SOCK_STREAM; {
 	case k.s.Type == wsa.SOCK_STREAM && length(buffers) == 0 && blocks:
-		c = call{other: func(bool) wsa.Errno { return k.readable(1) }}
+		c = call{other: k.hasData}
 	case waitall && c.flags&wsa.MSG_PEEK != 0:
 		c.enough = length(buffers)
 	case waitall:
@@ -61,10 +62,18 @@ func (f *functions) receive(h SOCKET, buffers [][]byte, n *uint32, flags *wsa.Ms
 }
 
 func receivable(buffers [][]byte, n *uint32, flags *wsa.MsgFlags, o *Overlapped) wsa.Errno {
-	switch {
-	case buffers == nil, flags == nil, n == nil && o == nil:
+	if flags == nil {
 		return wsa.EFAULT
-	case len(buffers) == 0:
+	}
+	return movable(buffers, n, o)
+}
+
+// movable judges the arguments of every data operation: a count is a DWORD.
+func movable(buffers [][]byte, n *uint32, o *Overlapped) wsa.Errno {
+	switch {
+	case buffers == nil, n == nil && o == nil:
+		return wsa.EFAULT
+	case len(buffers) == 0, uint64(length(buffers)) > math.MaxUint32:
 		return wsa.EINVAL
 	}
 	return 0
@@ -89,6 +98,13 @@ func (k *sock) readable(n int) wsa.Errno {
 		return 0
 	}
 	return wsa.EWOULDBLOCK
+}
+
+// hasData is whether a receive of no bytes is complete: there are some, or the end,
+// or an error. It looks at one (MSG_PEEK), with rd.call held: readiness does not tell
+// what is wrong with the socket.
+func (k *sock) hasData(pended bool) wsa.Errno {
+	return k.try(&k.rd, &call{data: k.table.WSPRecv, buffer: k.rd.one[:], flags: wsa.MSG_PEEK}, pended)
 }
 
 func (f *functions) receiveOverlapped(k *sock, buffers [][]byte, n *uint32, flags *wsa.MsgFlags, from []byte, fromlen *int32, named bool, c completion) wsa.Errno {
@@ -145,13 +161,11 @@ func (f *functions) transmit(h SOCKET, buffers [][]byte, n *uint32, flags wsa.Ms
 	k, e := f.find(h)
 	stream := e == 0 && k.s.Type == wsa.SOCK_STREAM
 	var addr provider.Addr
-	switch {
-	case e != 0:
+	if e == 0 {
+		e = movable(buffers, n, o)
+	}
+	if e != 0 {
 		return e
-	case buffers == nil, n == nil && o == nil:
-		return wsa.EFAULT
-	case len(buffers) == 0:
-		return wsa.EINVAL
 	}
 	if to != nil && !stream {
 		if addr, e = parseSockaddr(to); e != 0 {
