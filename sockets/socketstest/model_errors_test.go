@@ -63,7 +63,7 @@ var documented = map[string][]wsa.Errno{
 	"WSASendMsg":      slices.Concat(sendErrors, []wsa.Errno{wsa.EADDRNOTAVAIL, wsa.EAFNOSUPPORT, wsa.EDESTADDRREQ, wsa.ENETUNREACH}),
 	"WSAPoll":         {wsa.EINVAL},
 	"CancelIoEx":      {wsa.EINVAL},
-	"Associate":       {wsa.EINVAL},
+	"Associate":       {wsa.EINVAL, wsa.INVALID_HANDLE},
 }
 
 // receiveErrors are those of WSPRecv and WSPRecvFrom (3.21, 3.23).
