@@ -42,3 +42,36 @@ func TestSockaddr(t *testing.T) {
 		t.Errorf("a malformed address is % x", b)
 	}
 }
+
+// FuzzSockaddr: what is read is written again, but for sin_zero and what follows.
+func FuzzSockaddr(f *testing.F) {
+	for _, text := range []string{"10.1.2.3:258", "[fe80::1]:80", "[::ffff:1.2.3.4]:1", "[::]:0"} {
+		f.Add(provider.AppendSockaddr(nil, provider.AddrFrom(netip.MustParseAddrPort(text))))
+	}
+	f.Add([]byte{2, 0})
+	f.Add([]byte{99, 0, 1, 2})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a, ok := provider.ParseSockaddr(b)
+		size := map[int32]int{wsa.AF_INET: provider.SockaddrInSize, wsa.AF_INET6: provider.SockaddrIn6Size}[a.Family]
+		if want := size != 0 && len(b) >= size; ok != want {
+			t.Fatalf("% x: %v, want %v", b, ok, want)
+		}
+		if !ok {
+			if a.AddrPort.IsValid() || len(provider.AppendSockaddr(nil, a)) != 0 {
+				t.Fatalf("% x is half an address: %v", b, a)
+			}
+			return
+		}
+		again := provider.AppendSockaddr(nil, a)
+		same := size // bytes that mean something
+		if a.Family == wsa.AF_INET {
+			same = 8
+		}
+		if len(again) != size || string(again[:same]) != string(b[:same]) {
+			t.Fatalf("% x became % x by way of %v", b[:size], again, a)
+		}
+		if back, ok := provider.ParseSockaddr(again); !ok || back != a {
+			t.Fatalf("%v became %v", a, back)
+		}
+	})
+}

@@ -26,13 +26,52 @@ func protocolInfo(wide bool) func(*socket, *option, []byte) (int, wsa.Errno) {
 		if len(out) < size {
 			return size, wsa.EFAULT
 		}
-		copy(out, appendProtocolInfo(make([]byte, 0, size), k.self.Load().Info, wide))
+		copy(out, appendInfo(make([]byte, 0, size), k.self.Load().Info, wide))
 		return size, 0
 	}
 }
 
-// appendProtocolInfo appends i in the memory order of winsock2.h.
-func appendProtocolInfo(b []byte, i *provider.ProtocolInfo, wide bool) []byte {
+// AppendProtocolInfo appends i as WSAPROTOCOL_INFOW, 628 bytes: what a process hands to
+// another after WSPDuplicateSocket (winsock-spi 8.1). A name is cut to 255 characters.
+func AppendProtocolInfo(b []byte, i *provider.ProtocolInfo) []byte { return appendInfo(b, i, true) }
+
+// ParseProtocolInfo reads what AppendProtocolInfo has written; what follows it in b does
+// not matter. The reserved dwServiceFlags2 to 4 are not kept, and a name ends at its
+// first NUL. EFAULT: b is too short. EINVAL: no chain has that length, or the name does
+// not end.
+func ParseProtocolInfo(b []byte) (i provider.ProtocolInfo, e wsa.Errno) {
+	if len(b) < protocolInfoSizeW {
+		return i, wsa.EFAULT
+	}
+	dword := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
+	signed := func(at int) int32 { return int32(dword(at)) }
+	i = provider.ProtocolInfo{
+		ServiceFlags1: dword(0), ProviderFlags: dword(16), ProviderID: provider.GUID(b[20:36]), CatalogEntryID: provider.CatalogID(dword(36)),
+		Chain:   provider.ProtocolChain{Len: signed(40)},
+		Version: signed(72), AddressFamily: signed(76), MaxSockAddr: signed(80), MinSockAddr: signed(84), SocketType: signed(88),
+		Protocol: signed(92), ProtocolMaxOffset: signed(96), NetworkByteOrder: signed(100), SecurityScheme: signed(104),
+		MessageSize: dword(108), ProviderReserved: dword(112),
+	}
+	for n := range i.Chain.Entries {
+		i.Chain.Entries[n] = provider.CatalogID(dword(44 + 4*n))
+	}
+	var chars []uint16
+	for at := 116; at < protocolInfoSizeW; at += 2 {
+		c := binary.LittleEndian.Uint16(b[at:])
+		if c == 0 {
+			break
+		}
+		chars = append(chars, c)
+	}
+	if len(chars) == protocolNameSize || i.Chain.Len < 0 || i.Chain.Len > wsa.MAX_PROTOCOL_CHAIN {
+		return provider.ProtocolInfo{}, wsa.EINVAL
+	}
+	i.Name = string(utf16.Decode(chars))
+	return i, 0
+}
+
+// appendInfo appends i in the memory order of winsock2.h.
+func appendInfo(b []byte, i *provider.ProtocolInfo, wide bool) []byte {
 	dword := func(v ...uint32) {
 		for _, x := range v {
 			b = binary.LittleEndian.AppendUint32(b, x)
