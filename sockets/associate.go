@@ -7,20 +7,18 @@ import "github.com/netnsd/netnsd/provider/wsa"
 // or is no overlapped socket. INVALID_HANDLE: the port is closed. It does not block;
 // the port stays the caller's, and serves the socket until that is closed.
 func (s *Session) Associate(h SOCKET, p *CompletionPort, key uintptr) wsa.Errno {
+	own := s.contexts.has(h)
+	f := functions{s: s}
+	k, e := f.find(h)
 	switch {
+	case e != 0 && !own:
+		return e
 	case p == nil:
 		return wsa.EINVAL
 	case p.isClosed():
 		return wsa.INVALID_HANDLE
-	}
-	if done, e := s.contexts.associate(h, &association{p, key}); done {
-		return e
-	}
-	f := functions{s: s}
-	k, e := f.find(h)
-	switch {
-	case e != 0:
-		return e
+	case own:
+		return s.contexts.associate(h, &association{p, key})
 	case !k.winsock.overlapped:
 		return wsa.EINVAL
 	}
@@ -30,19 +28,26 @@ func (s *Session) Associate(h SOCKET, p *CompletionPort, key uintptr) wsa.Errno 
 	return 0
 }
 
-// associate does so for a descriptor of WPUCreateSocketHandle; false if h is none.
-func (c *contexts) associate(h SOCKET, a *association) (bool, wsa.Errno) {
+// has reports that h is a descriptor of WPUCreateSocketHandle.
+func (c *contexts) has(h SOCKET) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open[h] != nil
+}
+
+// associate is Associate of such a one.
+func (c *contexts) associate(h SOCKET, a *association) wsa.Errno {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.open[h]
 	switch {
 	case f == nil:
-		return false, 0
+		return wsa.ENOTSOCK
 	case f.port != nil:
-		return true, wsa.EINVAL
+		return wsa.EINVAL
 	}
 	f.port = a
-	return true, 0
+	return 0
 }
 
 // CancelIoEx cancels the operation o of s, or all that are pending if o is nil:

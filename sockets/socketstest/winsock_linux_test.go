@@ -9,33 +9,31 @@ import (
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/host"
 	"github.com/netnsd/netnsd/provider/providertest"
-	"github.com/netnsd/netnsd/sockets"
 	"github.com/netnsd/netnsd/sockets/winsocktest"
 )
 
 // TestWinsockHost is the Winsock suite over the host's sockets on loopback.
 func TestWinsockHost(t *testing.T) {
 	eachChain(t, "0 layers, IPv6 true", func(t *testing.T, layers []provider.Layer, v6 bool) {
+		at := netip.MustParseAddr("127.0.0.1")
+		if v6 {
+			at = netip.IPv6Loopback()
+		}
+		can := groups(v6) | urgent(layers) | winsocktest.NeedsMulticast | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges |
+			winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsNoRaw
 		providertest.Conform(t, func(t *testing.T) providertest.Pair {
-			all := new(sockets.Processes)
-			session := func() *sockets.Session {
-				h, err := host.New(host.Config{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { h.Close() })
-				return process(t, all, base.New(base.Config{Driver: h}), layers...)
-			}
-			at := netip.MustParseAddr("127.0.0.1")
-			if v6 {
-				at = netip.IPv6Loopback()
-			}
-			return providertest.Pair{
-				Client: session(), Server: session(), ClientHost: at, ServerHost: at,
-				Can: groups(v6) | urgent(layers) | winsocktest.NeedsMulticast | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsConnectICMP | winsocktest.NeedsICMP | winsocktest.NeedsQuota | winsocktest.NeedsNoRaw,
-			}
+			return providertest.NewPair(t, hostBase(t), hostBase(t), at, can, layers...)
 		})
 	})
+}
+
+func hostBase(t *testing.T) provider.Base {
+	h, err := host.New(host.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return base.New(base.Config{Driver: h})
 }
 
 // groups is the capability if the machine has a way for them.

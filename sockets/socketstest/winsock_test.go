@@ -21,22 +21,19 @@ import (
 	"github.com/netnsd/netnsd/stack/stacktest"
 )
 
-// winsockPair is two sessions over two private stacks and a wire between them. Under
-// one layer they may open raw sockets.
+// winsockPair is two sessions over two private stacks and a wire between them.
 func winsockPair(t *testing.T, layers []provider.Layer, v6 bool) winsocktest.Pair {
 	p := stacktest.NewPair(t, stacktest.PairConfig{})
-	all, raw := new(sockets.Processes), len(layers) == 1
-	session := func(s *stack.Stack) *sockets.Session {
-		d := netstack.New(netstack.Config{Stack: s, Raw: raw})
+	stackBase := func(s *stack.Stack) provider.Base {
+		d := netstack.New(netstack.Config{Stack: s})
 		t.Cleanup(d.Close)
-		return process(t, all, base.New(base.Config{Driver: d, RawAllowed: raw}), layers...)
+		return base.New(base.Config{Driver: d})
 	}
-	w := winsocktest.Pair{Client: session(p.A), Server: session(p.B), ClientHost: stacktest.A4, ServerHost: stacktest.B4, Can: winsocktest.NeedsMulticast | winsocktest.NeedsGroups | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind | winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts | winsocktest.NeedsQuota | winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsICMP}
-	if raw {
-		w.Can |= winsocktest.NeedsRaw
-	} else {
-		w.Can |= winsocktest.NeedsNoRaw
-	}
+	const can = winsocktest.NeedsMulticast | winsocktest.NeedsGroups | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind |
+		winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts |
+		winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsNoRaw
+	w := providertest.NewPair(t, stackBase(p.A), stackBase(p.B), stacktest.B4, can, layers...)
+	w.ClientHost = stacktest.A4
 	w.Can |= unheld(layers)
 	w.Silent = netip.AddrFrom4([4]byte(append(stacktest.B4.AsSlice()[:3], 99)))
 	if v6 {
