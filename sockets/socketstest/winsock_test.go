@@ -25,13 +25,18 @@ import (
 func winsockPair(t *testing.T, layers []provider.Layer, v6 bool) winsocktest.Pair {
 	p := stacktest.NewPair(t, stacktest.PairConfig{})
 	stackBase := func(s *stack.Stack) provider.Base {
-		d := netstack.New(netstack.Config{Stack: s})
+		d := netstack.New(netstack.Config{Stack: s, Raw: v6})
 		t.Cleanup(d.Close)
-		return base.New(base.Config{Driver: d})
+		return base.New(base.Config{Driver: d, RawAllowed: v6})
 	}
-	const can = winsocktest.NeedsMulticast | winsocktest.NeedsGroups | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind |
+	can := winsocktest.NeedsMulticast | winsocktest.NeedsGroups | winsocktest.NeedsConditionalAccept | winsocktest.NeedsWindowsBind |
 		winsocktest.NeedsKeepAlive | winsocktest.NeedsChanges | winsocktest.NeedsCircular | winsocktest.NeedsDynamicPorts |
-		winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsNoRaw
+		winsocktest.NeedsSilence | winsocktest.NeedsNoRoute | winsocktest.NeedsICMP
+	if v6 {
+		can |= winsocktest.NeedsRaw
+	} else {
+		can |= winsocktest.NeedsNoRaw
+	}
 	w := providertest.NewPair(t, stackBase(p.A), stackBase(p.B), stacktest.B4, can, layers...)
 	w.ClientHost = stacktest.A4
 	w.Can |= unheld(layers)
