@@ -19,14 +19,21 @@ import (
 //
 // gVisor bounds the growth of a buffer by an option of the stack, at once, but
 // gives a new connection that a listener accepts the size that the listener
-// began with, and never shrinks one. So when the number of connections has grown
-// by a sixteenth since the last time, all are gone through, which is 17 visits of
-// each on the way from nothing to many; an eighth of them has more than its share.
+// began with, and never shrinks one. So all are gone through when the share has
+// become smaller, and when a sixteenth of them are strangers: connections that have
+// come since, or had too much to give it up at once, and of which nobody has said
+// that they fit (FitBuffers, Fits). An eighth of them has more than its share. If all
+// are strangers that is 17 visits of each on the way from nothing to many, if none is
+// two; none on the way back.
 type buffers struct {
 	low, high atomic.Int64 // no more to do while there are so many connections
+	fitted    atomic.Int64 // connections that came and were no strangers, since the last time
 
 	mu            sync.Mutex
 	send, receive int // present bounds per connection; 0: none yet
+	seen          int // connections, the last time
+	strangers     int
+	walks         int // how often all were gone through
 	shrunk        tcpip.MonotonicTime
 	again         tcpip.Timer // asks again when shares may rise; nil: none waits
 	closed        bool
@@ -84,6 +91,9 @@ func (s *Stack) shareBuffers(n int) {
 		b.high.Store(int64(c.BufferBudget / most))
 		b.low.Store(fewConnections + 1)
 	}
+	before := b.seen
+	b.strangers += max(0, n-before-int(b.fitted.Swap(0)))
+	b.seen = n
 	send, receive := c.share(n, c.SendBuffer.Max), c.receiveShare(n)
 	if send > b.send || receive > b.receive {
 		if wait := riseAfter - s.tcpip.Clock().NowMonotonic().Sub(b.shrunk); b.send != 0 && wait > 0 {
@@ -103,9 +113,13 @@ func (s *Stack) shareBuffers(n int) {
 	if less {
 		b.shrunk = s.tcpip.Clock().NowMonotonic()
 	}
-	if less || n > fewConnections && send < c.SendBuffer.Max {
+	if less || n > fewConnections && send < c.SendBuffer.Max && b.strangers > before/16 {
+		b.strangers = 0
+		b.walks++
 		for _, ep := range s.tcpip.RegisteredEndpoints() {
-			shrink(ep, bound.Max, window.Max)
+			if !shrink(ep, bound.Max, window.Max) {
+				b.strangers++
+			}
 		}
 	}
 }
@@ -143,19 +157,35 @@ func (b *buffers) close() {
 // Stack; others than TCP's are left alone.
 func (s *Stack) FitBuffers(ep tcpip.Endpoint) {
 	e, ok := ep.(*tcp.Endpoint)
-	if !ok {
+	send, receive := s.buffers.shares()
+	if !ok || send == 0 {
 		return
 	}
-	b := &s.buffers
-	b.mu.Lock()
-	send, receive := b.send, b.receive
-	b.mu.Unlock()
-	if send == 0 {
-		return
-	}
+	s.buffers.fitted.Add(1)
 	o, c := e.SocketOptions(), &s.config
 	o.SetSendBufferSize(min(o.GetSendBufferSize(), int64(c.SendBuffer.within(send).Default)), false)
 	o.SetReceiveBufferSize(min(o.GetReceiveBufferSize(), int64(c.ReceiveBuffer.within(receive).Default)), false)
+}
+
+// Fits is told of a new connection, or an attempt at one, whose buffers are to be
+// left as they are: if they are no larger than its share nobody need look for it. ep
+// is as for FitBuffers.
+func (s *Stack) Fits(ep tcpip.Endpoint) {
+	e, ok := ep.(*tcp.Endpoint)
+	send, receive := s.buffers.shares()
+	if !ok || send == 0 {
+		return
+	}
+	o, c := e.SocketOptions(), &s.config
+	if o.GetSendBufferSize() <= int64(c.SendBuffer.within(send).Max) && o.GetReceiveBufferSize() <= int64(c.ReceiveBuffer.within(receive).Max) {
+		s.buffers.fitted.Add(1)
+	}
+}
+
+func (b *buffers) shares() (send, receive int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.send, b.receive
 }
 
 // within cuts the range off at share.
@@ -167,17 +197,20 @@ func (b BufferSizes) within(share int) BufferSizes {
 // shrink takes away what a connection has beyond its share. It goes round
 // gVisor's handlers, which would end the tuning of the buffer; what is queued
 // stays. The receive buffer is halved at most: half of it is what gVisor has
-// advertised, so that nothing which is on its way is dropped.
-func shrink(ep tcpstack.TransportEndpoint, send, receive int) {
+// advertised, so that nothing which is on its way is dropped. False: it has still
+// more than its share.
+func shrink(ep tcpstack.TransportEndpoint, send, receive int) bool {
 	e, ok := ep.(*tcp.Endpoint)
 	if !ok {
-		return
+		return true
 	}
 	o := e.SocketOptions()
 	if o.GetSendBufferSize() > int64(send) {
 		o.SetSendBufferSize(int64(send), false)
 	}
-	if have := o.GetReceiveBufferSize(); have > int64(receive) {
+	have := o.GetReceiveBufferSize()
+	if have > int64(receive) {
 		o.SetReceiveBufferSize(max(int64(receive), have/2), false)
 	}
+	return have/2 <= int64(receive)
 }

@@ -144,3 +144,47 @@ func TestBufferBudget(t *testing.T) {
 		t.Error("a negative budget is taken")
 	}
 }
+
+// TestStrangers: connections of which it is known that they fit are not gone through
+// again and again, and none is when they go.
+func TestStrangers(t *testing.T) {
+	p := stacktest.NewPair(t, stacktest.PairConfig{Stack: stack.Config{BufferBudget: 4 << 20}})
+	l := listen(t, p.A, netip.AddrPortFrom(stacktest.A4, 80))
+	var conns []interface{ Close() error }
+	known := make(map[tcpip.Endpoint]bool)
+	open := func(n int) {
+		for len(conns) < 2*n {
+			c, err := dial(p.B, netip.AddrPortFrom(stacktest.A4, 80))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, c, d)
+			for _, ep := range p.A.TCPIP().RegisteredEndpoints() {
+				if e, ok := ep.(*tcp.Endpoint); ok && !known[e] && e.EndpointState() == tcp.StateEstablished {
+					p.A.FitBuffers(e)
+					known[e] = true
+				}
+			}
+		}
+	}
+	open(140) // the least share
+	p.A.FitAll()
+	before := p.A.BufferWalks()
+	open(200)
+	if n := p.A.BufferWalks() - before; n > 1 {
+		t.Errorf("all were gone through %d times for 60 that fit", n)
+	}
+	before = p.A.BufferWalks()
+	established := p.A.TCPIP().Stats().TCP.CurrentEstablished
+	for _, c := range conns {
+		c.Close()
+	}
+	eventually(t, "end of the connections", func() bool { return established.Value() == 0 })
+	if n := p.A.BufferWalks() - before; n > 1 {
+		t.Errorf("all were gone through %d times as they went", n)
+	}
+}

@@ -16,3 +16,10 @@ func (s *Stack) FitAll() {
 	s.buffers.mu.Unlock()
 	s.fitBuffers()
 }
+
+// BufferWalks is how often all connections were gone through.
+func (s *Stack) BufferWalks() int {
+	s.buffers.mu.Lock()
+	defer s.buffers.mu.Unlock()
+	return s.buffers.walks
+}

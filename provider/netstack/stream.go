@@ -70,6 +70,7 @@ func (s *stream) Connect(to provider.Addr) wsa.Errno {
 	err := s.ep.Connect(full)
 	switch err.(type) {
 	case *tcpip.ErrConnectStarted, *tcpip.ErrAlreadyConnecting, nil:
+		s.fits(s.ep)
 		return wsa.EWOULDBLOCK
 	case *tcpip.ErrBadLocalAddress:
 		// A clash of 4-tuples needs a port of our own; without one it is FindRoute
@@ -138,7 +139,15 @@ func (s *stream) acceptOne() (*stream, wsa.Errno) {
 	if err != nil {
 		return nil, errno(opAccept, err)
 	}
+	s.fits(ep)
 	return s.accepted(ep, queue, s.fromFull(peer)), 0
+}
+
+// fits tells the stack of a new connection, which has the buffers that it should.
+func (s *stream) fits(ep tcpip.Endpoint) {
+	if k := s.driver.stack; k != nil {
+		k.Fits(ep)
+	}
 }
 
 // accepted makes a stream of a connection that came in.
