@@ -74,6 +74,7 @@ type Session struct {
 	descriptors descriptors // of the Winsock face
 	down        atomic.Bool // NOTINITIALISED from now on
 	contexts    contexts
+	messages    messages
 	starts      atomic.Int32
 	process     uint32
 

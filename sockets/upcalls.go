@@ -33,7 +33,9 @@ type WSPUpcallTable struct {
 	// One handle space serves all storeys here, so it returns the descriptor that
 	// is proposed; EINVAL if it is none of the session's.
 	WPUModifyIFSHandle func(entry provider.CatalogID, proposed SOCKET) (SOCKET, wsa.Errno)
-	// WPUPostMessage has post called on a goroutine of the session; false when it ends.
+	// WPUPostMessage has post called on a goroutine of the session, one message after
+	// the other in the order in which they were posted; false when the session ends, or
+	// when 10,000 wait. It does not block.
 	WPUPostMessage func(post MessageProc, s SOCKET, event wsa.Events, e wsa.Errno) bool
 	// WPUQueryBlockingCallback returns no callback: blocking is the session's. EINVAL
 	// for an entry that is not in the catalog.
@@ -145,8 +147,45 @@ func (s *Session) modifyIFSHandle(entry provider.CatalogID, proposed SOCKET) (SO
 	return proposed, 0
 }
 
+// maxMessages is what a message queue of Windows holds (USERPostMessageLimit).
+const maxMessages = 10000
+
+// messages are those of WPUPostMessage that wait. One goroutine posts them, in order,
+// while there are any.
+type messages struct {
+	mu      sync.Mutex
+	waiting []func()
+	posting bool
+}
+
 func (s *Session) postMessage(post MessageProc, h SOCKET, event wsa.Events, e wsa.Errno) bool {
-	return post != nil && s.background(func() { post(h, event, e) })
+	if post == nil {
+		return false
+	}
+	q := &s.messages
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) >= maxMessages || s.down.Load() {
+		return false
+	}
+	if !q.posting && !s.background(q.run) {
+		return false
+	}
+	q.posting = true
+	q.waiting = append(q.waiting, func() { post(h, event, e) })
+	return true
+}
+
+func (q *messages) run() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) > 0 {
+		next := q.waiting[0]
+		q.waiting[0] = nil
+		q.waiting = q.waiting[1:]
+		unlocked(&q.mu, next)
+	}
+	q.waiting, q.posting = nil, false
 }
 
 func (s *Session) queryBlockingCallback(entry provider.CatalogID) (func() bool, wsa.Errno) {
