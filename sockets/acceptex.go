@@ -24,7 +24,7 @@ type acceptEx struct {
 	local, remote []byte
 }
 
-// AcceptEx accepts the next connection of listen into accept, a socket of the same
+// AcceptEx (LPFN_ACCEPTEX) accepts the next connection of listen into accept, a socket of the same
 // chain that is neither bound nor connected, and receives its first data: up to
 // receive bytes into the beginning of out, without waiting for any if receive is
 // 0. After that the local address (local bytes; 0 for none) and the remote one
@@ -36,7 +36,8 @@ type acceptEx struct {
 // data. If accept is closed before a connection has come, the operation fails then
 // (ENOTSOCK), and the connection stays for the next.
 //
-// EINVAL: no o, or not such sockets, or accept is promised to another AcceptEx.
+// out is lent until the end. EINVAL: no o, or not such sockets, or accept is promised to
+// another AcceptEx; ENOTSOCK, EMFILE and ECONNRESET as WSPAccept.
 // EFAULT: out or an address is too small.
 func (s *Session) AcceptEx(listen, accept SOCKET, out []byte, receive, local, remote uint32, n *uint32, o *Overlapped) wsa.Errno {
 	f := functions{s: s}
@@ -46,7 +47,7 @@ func (s *Session) AcceptEx(listen, accept SOCKET, out []byte, receive, local, re
 	}
 	need := uint32(size(l.s.Family)) + 16
 	switch {
-	case o == nil, l == into, !l.winsock.overlapped:
+	case o == nil, l == into, l.s.Chain() != into.s.Chain(), !l.winsock.overlapped:
 		return wsa.EINVAL
 	case remote < need, local != 0 && local < need, uint64(len(out)) < uint64(receive)+uint64(local)+uint64(remote):
 		return wsa.EFAULT
@@ -135,7 +136,7 @@ func (k *sock) abortFirsts(end func(*Overlapped)) (n int) {
 		d := &w.into.rd
 		d.call.Lock()
 		// It may have ended, and o be another operation, even in the same queue.
-		if w.o.on.Load() == d && d.holds(&w.o.place) && w.o.work == any(w) {
+		if w.o.place.in.Load() == d && w.o.work == any(w) {
 			d.remove(&w.o.place)
 			end(w.o)
 			n++

@@ -8,9 +8,11 @@ import (
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
-// ConnectEx connects s, which must be bound, to the address name and sends data,
-// if there is any, when it is connected: n and the completion count it. It does
-// not block: IO_PENDING. The socket has its names after SO_UPDATE_CONNECT_CONTEXT.
+// ConnectEx (LPFN_CONNECTEX) connects s, which must be bound, to the address name and
+// sends data, if there is any, when it is connected: n and the completion count it, in
+// bytes; data is lent until then. It does not block: IO_PENDING. The socket has its
+// names after SO_UPDATE_CONNECT_CONTEXT. Cancelled ([Session.CancelIoEx]) it is
+// OPERATION_ABORTED, and the socket usable only for close, which ends the attempt.
 // EINVAL: not bound, listening, or no o; otherwise as WSPConnect.
 func (s *Session) ConnectEx(h SOCKET, name, data []byte, n *uint32, o *Overlapped) wsa.Errno {
 	f := functions{s: s}
@@ -62,7 +64,7 @@ const (
 	TF_USE_KERNEL_APC     uint32 = 0x20
 )
 
-// DisconnectEx sends a FIN and is complete when the peer has acknowledged all; the
+// DisconnectEx (LPFN_DISCONNECTEX) sends a FIN and is complete when the peer has acknowledged all; the
 // socket can still receive. With TF_REUSE_SOCKET it waits for the peer's FIN too
 // and makes the socket anew: bound as it was, ready for ConnectEx or AcceptEx.
 // Without o it blocks, on a blocking socket. ENOTCONN: not connected; EINVAL:

@@ -41,9 +41,10 @@ type direction struct {
 
 // place is one operation in a direction's queue.
 type place struct {
-	next  *place
-	ready chan struct{} // of a caller that waits; capacity 1. nil: overlapped
-	o     *Overlapped
+	next, before *place
+	in           atomic.Pointer[direction] // where it stands
+	ready        chan struct{}             // of a caller that waits; capacity 1. nil: overlapped
+	o            *Overlapped
 }
 
 // signal makes the operation at the front look again. It takes no lock that is
@@ -70,7 +71,7 @@ func (d *direction) prod(p *place) {
 
 // join puts p last; d.call is held.
 func (d *direction) join(p *place) {
-	p.next = nil
+	p.next, p.before = nil, d.last
 	if d.last == nil {
 		d.first = p
 		d.front.Store(p)
@@ -78,20 +79,23 @@ func (d *direction) join(p *place) {
 		d.last.next = p
 	}
 	d.last = p
+	p.in.Store(d)
 }
 
 // remove takes p out of the queue, if it is there, and has the one that is now
 // in front look; d.call is held.
 func (d *direction) remove(p *place) bool {
-	var before *place
-	for q := d.first; q != p; q = q.next {
-		if q == nil {
-			return false
-		}
-		before = q
+	if p.in.Load() != d { // it may be in that of another socket, and on the move there
+		return false
 	}
-	if before != nil {
-		before.next = p.next
+	p.in.Store(nil)
+	if p.next != nil {
+		p.next.before = p.before
+	} else {
+		d.last = p.before
+	}
+	if p.before != nil {
+		p.before.next = p.next
 	} else {
 		d.first = p.next
 		d.front.Store(d.first)
@@ -99,21 +103,8 @@ func (d *direction) remove(p *place) bool {
 			d.prod(d.first)
 		}
 	}
-	if d.last == p {
-		d.last = before
-	}
-	p.next = nil
+	p.next, p.before = nil, nil
 	return true
-}
-
-// holds reports whether p is in the queue; d.call is held.
-func (d *direction) holds(p *place) bool {
-	for q := d.first; q != nil; q = q.next {
-		if q == p {
-			return true
-		}
-	}
-	return false
 }
 
 // waiting is a place for a caller; d.call is held.

@@ -415,3 +415,55 @@ func TestAssociateClosedPort(t *testing.T) {
 	defer port.Close()
 	x.is("another", x.s.Associate(x.h, port, 0), 0)
 }
+
+// TestAcceptExOfAnotherChain: no layer is shown a socket of another chain, which has
+// none of its slots.
+func TestAcceptExOfAnotherChain(t *testing.T) {
+	accepts := 0
+	x := newEngine(t, &script{table: provider.ProcTable{
+		WSPGetSockName: func(*provider.Socket) (provider.Addr, wsa.Errno) { return provider.Addr{}, wsa.EINVAL },
+		WSPAccept: func(*provider.Socket, *provider.AcceptRequest) (*provider.Socket, wsa.Errno) {
+			accepts++
+			return nil, wsa.EWOULDBLOCK
+		},
+	}})
+	other, e := x.WSPSocket(wsa.AF_INET6, wsa.SOCK_STREAM, wsa.IPPROTO_TCP, nil, 0, wsa.WSA_FLAG_OVERLAPPED)
+	x.is("WSPSocket", e, 0)
+	x.is("AcceptEx", x.s.AcceptEx(x.h, other, make([]byte, 128), 0, 0, 64, nil, new(sockets.Overlapped)), wsa.EINVAL)
+	if accepts != 0 {
+		t.Error("WSPAccept was called")
+	}
+}
+
+// TestManyQueued: ten thousand operations are cancelled one by one, the last first,
+// and ended by a close, in no time.
+func TestManyQueued(t *testing.T) {
+	x := newEngine(t, &script{table: provider.ProcTable{WSPRecv: pends}})
+	port := sockets.CreateCompletionPort(0)
+	defer port.Close()
+	x.is("Associate", x.s.Associate(x.h, port, 0), 0)
+	all := make([]sockets.Overlapped, 10000)
+	for range 2 {
+		for i := range all {
+			x.is("WSPRecv", x.recv(&all[i]), wsa.IO_PENDING)
+		}
+		for i := range all {
+			x.is("CancelIoEx", x.s.CancelIoEx(x.h, &all[len(all)-1-i]), 0)
+		}
+		for range all {
+			c, e := port.Get(0)
+			x.is("Get", max(e, c.Errno), wsa.OPERATION_ABORTED)
+		}
+	}
+	for i := range all {
+		x.is("WSPRecv", x.recv(&all[i]), wsa.IO_PENDING)
+	}
+	x.is("close", x.WSPCloseSocket(x.h), 0)
+	for range all {
+		c, e := port.Get(0)
+		x.is("Get", max(e, c.Errno), wsa.ECONNABORTED)
+	}
+	if _, e := port.Get(0); e != wsa.WAIT_TIMEOUT {
+		t.Error(e)
+	}
+}

@@ -86,7 +86,8 @@ func (e *Event) valid() bool {
 	return !e.closed
 }
 
-// IsSet reports whether the event is signalled, without waiting.
+// IsSet reports whether the event is signalled, without waiting
+// (WaitForSingleObject with 0).
 func (e *Event) IsSet() bool {
 	if e == nil {
 		return false

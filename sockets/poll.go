@@ -28,7 +28,7 @@ type PollFD struct {
 	Revents int16 // found
 }
 
-// WSAPoll waits until one of fds has what it asks for, or an error, which is
+// WSAPoll (LPFN_WSAPOLL) waits until one of fds has what it asks for, or an error, which is
 // always asked for; a negative timeout is none. It returns how many have. EINVAL:
 // no fds, or a flag that cannot be asked for; ENOTSOCK: none of them is a socket.
 // It is the dispatcher's, as select is: the sockets may be of several chains.
@@ -104,8 +104,8 @@ func revents(r provider.Readiness) (v int16) {
 	return v
 }
 
-// Polled is how many calls of select and WSAPoll wait for h now: for tests and for
-// who looks into a session.
+// Polled is how many calls of WSPSelect and WSAPoll wait for h now, 0 for no socket: for
+// tests and for who looks into a session. The SDK has no such function.
 func (s *Session) Polled(h SOCKET) int {
 	k, e := s.descriptors.find(h)
 	if e != 0 {

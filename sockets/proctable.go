@@ -21,7 +21,7 @@ import (
 // ENETDOWN and NOTINITIALISED are not repeated below.
 type WSPProcTable struct {
 	// WSPAccept takes the first connection (LPWSPACCEPT). cond, nil to accept, runs
-	// in the calling goroutine. The new socket has the listener's mode, options and
+	// in the calling goroutine, while nobody else accepts: it must not use s. The new socket has the listener's mode, options and
 	// network events. EFAULT, EINVAL, EOPNOTSUPP, ECONNREFUSED (CF_REJECT),
 	// TRY_AGAIN (CF_DEFER), ECONNRESET, EMFILE, ENOBUFS.
 	WSPAccept func(s SOCKET, addr []byte, addrlen *int32, cond ConditionProc, callbackData any) (SOCKET, wsa.Errno)
@@ -52,8 +52,10 @@ type WSPProcTable struct {
 	// EAFNOSUPPORT, EADDRNOTAVAIL, EINVAL, EALREADY, EISCONN, ECONNREFUSED, ENETUNREACH,
 	// EHOSTUNREACH, ETIMEDOUT, EADDRINUSE, EACCES.
 	WSPConnect func(s SOCKET, name, callerData, calleeData []byte, sqos, gqos *QOS) wsa.Errno
-	// WSPDuplicateSocket writes what the session registered as process
-	// ([Config.Process]) opens s by, once, with WSPSocket.
+	// WSPDuplicateSocket writes what the session with the number process
+	// ([Session.Process]) opens s by, once, with WSPSocket. Both have one socket then:
+	// its mode, options and events, and it is closed with its last descriptor. ENOTSOCK,
+	// EINVAL (no such process), EFAULT, ENOBUFS (65536 wait to be taken), in this order.
 	WSPDuplicateSocket func(s SOCKET, process uint32, info *provider.ProtocolInfo) wsa.Errno
 	// WSPEnumNetworkEvents fetches what was recorded and resets event, if given. What
 	// was recorded is so again after its re-enabling function only. EINVAL.
@@ -62,8 +64,10 @@ type WSPProcTable struct {
 	// the socket becomes non-blocking, and what was registered before is cancelled. 0
 	// only cancels. EINVAL: no event, or no events of Winsock.
 	WSPEventSelect func(s SOCKET, event *Event, events wsa.Events) wsa.Errno
-	// WSPGetOverlappedResult is what became of o: 0 or the operation's error;
-	// IO_INCOMPLETE if it is pending. wait needs an HEvent (INVALID_HANDLE).
+	// WSPGetOverlappedResult is what became of o: 0, with n bytes and its flags, or the
+	// operation's error; IO_INCOMPLETE if it is pending. With wait it blocks until it is
+	// not, in any mode of s, which needs an HEvent (INVALID_HANDLE). EINVAL: o was never
+	// begun, or a pointer is nil.
 	WSPGetOverlappedResult func(s SOCKET, o *Overlapped, n *uint32, wait bool, flags *wsa.MsgFlags) wsa.Errno
 	// WSPGetPeerName writes the peer's address. EFAULT, ENOTCONN.
 	WSPGetPeerName func(s SOCKET, name []byte, namelen *int32) wsa.Errno
@@ -74,30 +78,54 @@ type WSPProcTable struct {
 	WSPGetSockOpt func(s SOCKET, level, name int32, value []byte, optlen *int32) wsa.Errno
 	// WSPGetQOSByName fails: no template has any name. EINVAL.
 	WSPGetQOSByName func(s SOCKET, name []byte, qos *QOS) wsa.Errno
-	// WSPIoctl controls the socket; n becomes the bytes in out, or those it takes
-	// with EFAULT. The *_CHANGE codes wait, or pend.
+	// WSPIoctl controls the socket (FIO*, SIO*); n becomes the bytes in out, or those it
+	// takes with EFAULT. The *_CHANGE codes wait, EWOULDBLOCK, or pend; all others are
+	// complete at once, overlapped or not. in and out are lent to a pending one. EINVAL
+	// (no such code, or not for this socket), EFAULT, EOPNOTSUPP, ENOPROTOOPT, EACCES
+	// (SIO_BASE_HANDLE on a mandatory chain).
 	WSPIoctl func(s SOCKET, code uint32, in, out []byte, n *uint32, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
-	// WSPJoinLeaf joins a multicast group, and returns s itself.
+	// WSPJoinLeaf joins a multicast group, and returns s itself. It does not block;
+	// FD_CONNECT tells of it too. EINVAL, EFAULT, EAFNOSUPPORT, EADDRNOTAVAIL, EISCONN,
+	// EPROTONOSUPPORT (caller data), EOPNOTSUPP (a QOS).
 	WSPJoinLeaf func(s SOCKET, name, callerData, calleeData []byte, sqos, gqos *QOS, flags uint32) (SOCKET, wsa.Errno)
 	// WSPListen starts listening, or changes the backlog, which is moved to the nearest
 	// legal one. EINVAL (not bound), EISCONN, EADDRINUSE, EOPNOTSUPP.
 	WSPListen func(s SOCKET, backlog int) wsa.Errno
-	// WSPRecv receives into the buffers, in order. n and flags are set when it has.
+	// WSPRecv receives into the buffers, in order. n, in bytes, and flags are set when it
+	// has; 0 bytes of a stream are its end. Without o it blocks until something is there,
+	// with MSG_WAITALL until the buffers are full, at most SO_RCVTIMEO (ETIMEDOUT). With o
+	// it is 0 or IO_PENDING, and its end is indicated by o.HEvent, the socket's port, or
+	// routine, which t runs; the memory of the buffers is lent until then, the array of
+	// buffers is not. Operations of one socket are done in the order of their calls.
+	// EFAULT, EINVAL (not bound, no buffers or more than 2^32-1 bytes, o on a socket
+	// without WSA_FLAG_OVERLAPPED), ENOTCONN, ESHUTDOWN, EOPNOTSUPP (MSG_OOB; MSG_PEEK with
+	// o), EMSGSIZE (the rest of the datagram is lost), ECONNRESET, ECONNABORTED, ENETRESET;
+	// INVALID_HANDLE and ENOBUFS of an o whose event or port is closed or full.
 	WSPRecv func(s SOCKET, buffers [][]byte, n *uint32, flags *wsa.MsgFlags, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
 	// WSPRecvDisconnect is SD_RECEIVE. Disconnect data is ENOPROTOOPT; ENOTCONN.
 	WSPRecvDisconnect func(s SOCKET, data []byte) wsa.Errno
-	// WSPRecvFrom is WSPRecv, and writes the source.
+	// WSPRecvFrom is WSPRecv, and writes the source of a datagram into from when it is
+	// complete; fromlen is the room there and becomes the size, in bytes. EFAULT: too
+	// small. A stream leaves both alone.
 	WSPRecvFrom func(s SOCKET, buffers [][]byte, n *uint32, flags *wsa.MsgFlags, from []byte, fromlen *int32, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
 	// WSPSelect waits until sockets of the sets are ready, leaves those in them, and
 	// counts them. No timeout waits for ever, 0 not at all; when it passes the sets are
 	// empty. A call that fails leaves the sets. EINVAL: all of them empty, or a negative
 	// timeout.
 	WSPSelect func(nfds int, read, write, except *FDSet, timeout *time.Duration) (int, wsa.Errno)
-	// WSPSend sends the buffers: all of them, on a blocking socket or overlapped.
+	// WSPSend hands the buffers to the network: all of them, on a blocking socket
+	// (SO_SNDTIMEO: ETIMEDOUT) or overlapped, else what there is room for; n is in bytes.
+	// A datagram goes whole or not at all. Success does not mean that it has arrived. o,
+	// routine and t as for WSPRecv. EFAULT, EINVAL, ENOTCONN, ESHUTDOWN, EACCES (broadcast,
+	// or a layer's denial), EMSGSIZE, EOPNOTSUPP (MSG_OOB, MSG_PARTIAL), ENOBUFS,
+	// ECONNRESET, ECONNABORTED, EHOSTUNREACH. A send that is cancelled when a part is on
+	// its way leaves the socket usable only for close (ECONNABORTED).
 	WSPSend func(s SOCKET, buffers [][]byte, n *uint32, flags wsa.MsgFlags, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
 	// WSPSendDisconnect is SD_SEND. Disconnect data is ENOPROTOOPT; ENOTCONN.
 	WSPSendDisconnect func(s SOCKET, data []byte) wsa.Errno
-	// WSPSendTo sends a datagram to an address; on a stream it is WSPSend.
+	// WSPSendTo sends a datagram to an address, whatever the socket's peer is, and binds
+	// the socket if need be; on a stream it is WSPSend. Besides WSPSend's: EADDRNOTAVAIL,
+	// EAFNOSUPPORT, EDESTADDRREQ (no address and no peer), ENETUNREACH.
 	WSPSendTo func(s SOCKET, buffers [][]byte, n *uint32, flags wsa.MsgFlags, to []byte, o *Overlapped, routine CompletionRoutine, t *Thread) wsa.Errno
 	// WSPSetSockOpt sets an option. EFAULT, EINVAL (no such level, a bad value, too
 	// late), ENOPROTOOPT, ENOTCONN.
@@ -105,15 +133,22 @@ type WSPProcTable struct {
 	// WSPShutdown ends one or both directions (SD_*). It never waits: FIN follows what
 	// is queued. EINVAL, ENOTCONN, ECONNRESET, ECONNABORTED.
 	WSPShutdown func(s SOCKET, how int) wsa.Errno
-	// WSPSocket opens a socket by the catalog, or by info: then it may be what
-	// WSPDuplicateSocket wrote, and g and flags do not matter.
+	// WSPSocket opens a socket, in blocking mode and not bound, by the catalog, or by
+	// info: then it may be what WSPDuplicateSocket wrote, and g and flags do not matter.
+	// flags are WSA_FLAG_*. It belongs to the session until WSPCloseSocket. EAFNOSUPPORT,
+	// ESOCKTNOSUPPORT, EPROTONOSUPPORT, EPROTOTYPE, EINVAL (a group, flags that do not go
+	// together, a structure that was used), EMFILE (Config.MaxSockets), ENOBUFS, EACCES (a
+	// raw socket, or a hand-over that this session's layers deny); of a provider that does
+	// not start EPROVIDERFAILEDINIT, EINVALIDPROCTABLE, EINVALIDPROVIDER or its own code.
 	WSPSocket func(af, typ, protocol int32, info *provider.ProtocolInfo, g, flags uint32) (SOCKET, wsa.Errno)
-	// WSPStringToAddress reads the text of an address; length is its size then.
+	// WSPStringToAddress reads the numeric text of an address; length is the room, in
+	// bytes, and becomes its size. Without a port it is 0. EFAULT: too small, and length is
+	// what it takes; EINVAL: no address of that family, or info is of no provider.
 	WSPStringToAddress func(text string, af int32, info *provider.ProtocolInfo, address []byte, length *int32) wsa.Errno
 }
 
-// QOS is a quality of service. None can be had: wherever it is given the answer
-// is EOPNOTSUPP.
+// QOS is the quality of service (QOS of qos.h). None can be had: wherever it is given
+// the answer is EOPNOTSUPP.
 type QOS struct{ ProviderSpecific []byte }
 
 // ConditionProc is LPCONDITIONPROC, the condition function of WSPAccept. IP has no

@@ -19,9 +19,12 @@ type WSAMSG struct {
 	Flags   wsa.MsgFlags
 }
 
-// WSARecvMsg is WSARecvFrom with ancillary data: IP_PKTINFO, IP_TTL, IP_TOS and
-// their IPv6 twins, as far as the options switched them on. Flags comes back with
-// MSG_TRUNC, MSG_CTRUNC. EOPNOTSUPP: a stream; EFAULT: no message or buffers.
+// WSARecvMsg (LPFN_WSARECVMSG) is WSPRecvFrom with ancillary data: IP_PKTINFO, IP_TTL,
+// IP_TOS and their IPv6 twins, as far as the options switched them on. It blocks as that
+// does; with o all of m is lent until the end. Flags comes back with MSG_TRUNC,
+// MSG_CTRUNC. A routine would need a thread, which the call does not name: EFAULT; an
+// event or a port does it. EOPNOTSUPP: a stream, or MSG_PEEK with o; EFAULT: no message
+// or buffers, or Name is too small; others are those of WSPRecvFrom.
 func (s *Session) WSARecvMsg(h SOCKET, m *WSAMSG, n *uint32, o *Overlapped, routine CompletionRoutine) wsa.Errno {
 	f := functions{s: s}
 	k, e := f.find(h)
@@ -92,9 +95,10 @@ func (f *functions) message(k *sock, d *direction, judge func() wsa.Errno, c cal
 	return e
 }
 
-// WSASendMsg is WSASendTo with ancillary data: the source address (IP_PKTINFO),
-// IP_TTL and IP_TOS of this datagram. EINVAL: control data that is none or is of
-// another family; EOPNOTSUPP: a stream.
+// WSASendMsg (LPFN_WSASENDMSG) is WSPSendTo with ancillary data: the source address
+// (IP_PKTINFO), IP_TTL and IP_TOS of this datagram. Without Name it goes to the peer. It
+// blocks, and lends m, as [Session.WSARecvMsg]. EINVAL: control data that is none or is
+// of another family; EOPNOTSUPP: a stream; others are those of WSPSendTo.
 func (s *Session) WSASendMsg(h SOCKET, m *WSAMSG, flags wsa.MsgFlags, n *uint32, o *Overlapped, routine CompletionRoutine) wsa.Errno {
 	f := functions{s: s}
 	k, e := f.find(h)

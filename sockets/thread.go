@@ -59,8 +59,9 @@ func (t *Thread) queue(a apc) {
 }
 
 // SleepEx waits alertably: it runs the routines that are due, or waits for the
-// first that will be, and returns how many it ran. It returns 0 when ctx ends. A
-// routine that calls SleepEx runs none: routines do not nest.
+// first that will be, and returns how many it ran. It returns 0 when ctx ends. While a
+// routine runs no other does: one that calls SleepEx itself waits for the end of ctx,
+// as routines do not nest here; on Windows those of other sockets may.
 func (t *Thread) SleepEx(ctx context.Context) int {
 	for {
 		if n := t.drain(); n > 0 {

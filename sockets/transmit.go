@@ -21,7 +21,7 @@ const (
 // TransmitBuffers is TRANSMIT_FILE_BUFFERS: what is sent before and after the file.
 type TransmitBuffers struct{ Head, Tail []byte }
 
-// TransmitFile sends head, n bytes of file from where it stands (0: all), and
+// TransmitFile (LPFN_TRANSMITFILE) sends head, n bytes of file from where it stands (0: all), and
 // tail, reading and sending perSend bytes at a time (0: 64 KiB; at most 1 MiB). It
 // reads in the caller's goroutine, or in one of the session's: file should be one that
 // does not keep its reader waiting. Without o it blocks until all is handed to the
@@ -58,9 +58,9 @@ type TransmitPacket struct {
 	EOP    bool  // TP_ELEMENT_EOP: a datagram ends here
 }
 
-// TransmitPackets sends the elements one after the other; see
-// [Session.TransmitFile]. On a datagram socket, which must have a peer, all up to
-// an EOP is one datagram.
+// TransmitPackets (LPFN_TRANSMITPACKETS) sends the elements one after the other; it
+// blocks, lends and fails as [Session.TransmitFile]. On a datagram socket, which must
+// have a peer, all up to an EOP is one datagram, of at most 64 KiB (EMSGSIZE).
 func (s *Session) TransmitPackets(h SOCKET, elements []TransmitPacket, perSend uint32, o *Overlapped, flags uint32) wsa.Errno {
 	f := functions{s: s}
 	k, e := f.find(h)
