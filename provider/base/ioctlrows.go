@@ -141,15 +141,13 @@ type TCPInformer interface {
 	TCPInfo() TCPInfo
 }
 
-// tcpInfo writes TCP_INFO_v0 (mstcpip.h). EINVAL: another version; ENOTCONN: not
-// connected. The bytes moved are the application's.
+// tcpInfo writes TCP_INFO_v0 (mstcpip.h). EINVAL: another version, or not
+// connected (the table of winsock-spi 3.18 has no ENOTCONN). The bytes moved are the application's.
 func tcpInfo(k *socket, in, out []byte) wsa.Errno {
 	ep, ok := k.link.Endpoint.(TCPInformer)
 	switch {
-	case binary.LittleEndian.Uint32(in) != 0:
+	case binary.LittleEndian.Uint32(in) != 0, k.now() != connected:
 		return wsa.EINVAL
-	case k.now() != connected:
-		return wsa.ENOTCONN
 	case !ok:
 		return wsa.EOPNOTSUPP
 	}

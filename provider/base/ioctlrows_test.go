@@ -72,7 +72,7 @@ func TestIoctlRows(t *testing.T) {
 		{"9.6 SIO_LOOPBACK_FAST_PATH on a datagram socket", datagram4, wsa.SIO_LOOPBACK_FAST_PATH, le32(1), 0, wsa.EINVAL, 0, false},
 		{"9.6 SIO_TCP_INITIAL_RTO", stream4, wsa.SIO_TCP_INITIAL_RTO, le32(3000), 0, ok, 0, true},
 		{"9.6 SIO_TCP_INITIAL_RTO on a datagram socket", datagram4, wsa.SIO_TCP_INITIAL_RTO, le32(3000), 0, wsa.EINVAL, 0, false},
-		{"9.6 SIO_TCP_INFO, not connected", stream4, wsa.SIO_TCP_INFO, le32(0), 88, wsa.ENOTCONN, 0, true},
+		{"9.6 SIO_TCP_INFO, not connected", stream4, wsa.SIO_TCP_INFO, le32(0), 88, wsa.EINVAL, 0, true},
 		{"9.6 SIO_TCP_INFO, short", stream4, wsa.SIO_TCP_INFO, le32(0), 87, wsa.EFAULT, 88, false},
 		{"9.6 SIO_TCP_INFO, version 7", stream4, wsa.SIO_TCP_INFO, le32(7), 200, wsa.EINVAL, 0, false},
 		{"9.6 SIO_TCP_INFO on a datagram socket", datagram4, wsa.SIO_TCP_INFO, le32(0), 88, wsa.EINVAL, 0, false},
