@@ -119,7 +119,7 @@ func (m *machine) run(lists [2][]instruction) {
 	}
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	begun := time.Now()
+	moved := time.Now()
 	last, idle := int64(-1), 0
 	for ended := 0; ended < 2; {
 		select {
@@ -129,11 +129,11 @@ func (m *machine) run(lists [2][]instruction) {
 		case <-t.C:
 		}
 		if now := m.steps.Load(); now != last {
-			last, idle = now, 0
+			last, idle, moved = now, 0, time.Now()
 			continue
 		}
 		switch idle++; {
-		case time.Since(begun) > watchdog:
+		case time.Since(moved) > watchdog:
 			m.hangs("a call does not return although every socket is closed")
 		case idle == stuck:
 			m.cancelCalls()
