@@ -235,3 +235,40 @@ func TestRemoveKeepsWhatIsSelected(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// ResolveAfter is step 6 of winsock-spi 2.8: who is asked when an entry has declined.
+func TestResolveAfter(t *testing.T) {
+	c, ids := catalog(t)
+	a, _ := c.InstallLayer("a", nothing{})
+	chain, err := c.InstallChain("chain", []provider.CatalogID{a}, ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &provider.SocketRequest{AF: wsa.AF_INET, Protocol: wsa.IPPROTO_TCP}
+	s := c.Snapshot()
+	for _, step := range []struct {
+		declined, want provider.CatalogID
+		code           wsa.Errno
+	}{{0, chain[0], 0}, {chain[0], ids[0], 0}, {ids[5], 0, wsa.EAFNOSUPPORT}, {7777, 0, wsa.EAFNOSUPPORT}} {
+		e, trace, code := s.ResolveAfter(r, step.declined)
+		if code != step.code || code == 0 && e.Info.CatalogEntryID != step.want {
+			t.Errorf("after %d: %v, %v; want %d, %v\n%v", step.declined, e, code, step.want, step.code, trace)
+		}
+	}
+	named := &provider.SocketRequest{Info: &provider.ProtocolInfo{CatalogEntryID: chain[0]}}
+	if _, _, code := s.ResolveAfter(named, chain[0]); code != wsa.EINVAL {
+		t.Errorf("behind an entry that was named: %v", code)
+	}
+	if _, err := c.InstallMandatoryChain("must", []provider.CatalogID{a}, ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	s = c.Snapshot()
+	udp := &provider.SocketRequest{AF: wsa.AF_INET, Type: wsa.SOCK_DGRAM, Protocol: wsa.IPPROTO_UDP}
+	e, _, code := s.Resolve(udp)
+	if code != 0 || !e.Mandatory {
+		t.Fatalf("%v, %v", e, code)
+	}
+	if _, _, code := s.ResolveAfter(udp, e.Info.CatalogEntryID); code == 0 {
+		t.Error("a mandatory chain that declines is gone round")
+	}
+}
