@@ -2,6 +2,7 @@ package sockets_test
 
 import (
 	"context"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -465,5 +466,53 @@ func TestManyQueued(t *testing.T) {
 	}
 	if _, e := port.Get(0); e != wsa.WAIT_TIMEOUT {
 		t.Error(e)
+	}
+}
+
+// never is a layer that denies one peer.
+type never struct{ peer netip.Addr }
+
+func (never) OnFailure() provider.OnFailure { return provider.FailClosed }
+
+func (d never) Decide(f provider.Facts, _ provider.Op) provider.Verdict {
+	if f.Remote.Addr() == d.peer {
+		return provider.Verdict{Action: provider.Deny, Errno: wsa.EACCES}
+	}
+	return provider.Verdict{Action: provider.Allow}
+}
+
+func (never) Startup(r *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
+	return provider.Deciding(r, next), 0
+}
+
+// TestQueuedSendIsJudged: a datagram that waits behind another is judged when it is
+// tried for the first time, which is no retry (law 7).
+func TestQueuedSendIsJudged(t *testing.T) {
+	denied := netip.MustParseAddr("192.0.2.66")
+	var room atomic.Bool
+	var sent []netip.Addr
+	s := start(t, &script{table: provider.ProcTable{WSPSendTo: func(_ *provider.Socket, m *provider.Msg) (int, wsa.Errno) {
+		if !room.Load() {
+			return 0, wsa.EWOULDBLOCK
+		}
+		sent = append(sent, m.Addr.Addr())
+		return m.Len(), 0
+	}}}, never{denied})
+	x := &engine{T: t, s: s, WSPProcTable: s.ProcTable()}
+	h, e := x.WSPSocket(wsa.AF_INET, wsa.SOCK_DGRAM, wsa.IPPROTO_UDP, nil, 0, wsa.WSA_FLAG_OVERLAPPED)
+	x.is("WSPSocket", e, 0)
+	data := [][]byte{[]byte("x")}
+	first, second, third := overlapped(), overlapped(), overlapped()
+	x.is("the first", x.WSPSendTo(h, data, nil, 0, winsocktest.Name(peer.Addr(), 9), first, nil, nil), wsa.IO_PENDING)
+	x.is("the second", x.WSPSendTo(h, data, nil, 0, winsocktest.Name(denied, 9), second, nil, nil), wsa.IO_PENDING)
+	x.is("the third", s.WSASendMsg(h, &sockets.WSAMSG{Name: winsocktest.Name(denied, 9), Buffers: data}, 0, nil, third, nil), wsa.IO_PENDING)
+	room.Store(true)
+	x.wake(h, wsa.FD_WRITE)
+	for o, want := range map[*sockets.Overlapped]wsa.Errno{first: 0, second: wsa.EACCES, third: wsa.EACCES} {
+		x.is("wait", o.HEvent.Wait(soon(t)), 0)
+		x.is("the result", x.WSPGetOverlappedResult(h, o, new(uint32), false, new(wsa.MsgFlags)), want)
+	}
+	if len(sent) != 1 {
+		t.Errorf("sent to %v", sent)
 	}
 }

@@ -42,6 +42,7 @@ type Overlapped struct {
 	thread   *Thread
 	record   *association // the port that expects the completion
 	work     any          // of operations that are more than one call of the table
+	tried    bool         // what comes is a retry
 	halfway  bool         // the peer has seen a part: it cannot be cancelled without harm
 }
 
@@ -84,7 +85,7 @@ func (k *sock) start(d *direction, c completion, judge func() wsa.Errno, arm fun
 	case d.closed.Load():
 		e = wsa.ENOTSOCK
 	case d.first == nil || judge == nil:
-		e = o.step(o, false)
+		e = o.attempt(d)
 	default:
 		e = judge()
 	}
@@ -111,6 +112,15 @@ func (k *sock) start(d *direction, c completion, judge func() wsa.Errno, arm fun
 	return e
 }
 
+// attempt is a try of o in d. One that finds others before it when it is issued has
+// none then: its first is no retry, and layers judge it (law 7); but a receive is by
+// then the one that was issued before an SD_RECEIVE.
+func (o *Overlapped) attempt(d *direction) wsa.Errno {
+	pended := o.tried || d.last != nil && d == &o.k.Load().rd
+	o.tried = true
+	return o.step(o, pended)
+}
+
 // begin makes o a pending operation: EINVAL if it is one already, INVALID_HANDLE
 // for a closed event, ENOBUFS if the port has no room for its completion.
 func (o *Overlapped) begin(port *association, c completion) wsa.Errno {
@@ -123,7 +133,7 @@ func (o *Overlapped) begin(port *association, c completion) wsa.Errno {
 	o.status.Store(operationPending)
 	o.routine, o.thread, o.record = c.routine, c.thread, nil
 	o.place.o = o
-	o.n, o.flags, o.errno, o.halfway = 0, 0, 0, false
+	o.n, o.flags, o.errno, o.tried, o.halfway = 0, 0, 0, false, false
 	if c.routine != nil {
 		return 0
 	}
@@ -221,7 +231,7 @@ func (k *sock) serve(d *direction) {
 	for !d.beside && d.first != nil && d.first.o != nil && !d.closed.Load() {
 		o := d.first.o
 		wakes := d.wakes.Load()
-		e := o.step(o, true)
+		e := o.attempt(d)
 		if e != 0 && d.closed.Load() {
 			break // what closing made of it; whoever closes ends it
 		}
@@ -251,7 +261,7 @@ func (k *sock) serveAll(d *direction) {
 		if p.o == nil {
 			d.prod(p)
 		} else if !d.closed.Load() {
-			if e := p.o.step(p.o, true); e != wsa.EWOULDBLOCK && !(e != 0 && d.closed.Load()) {
+			if e := p.o.attempt(d); e != wsa.EWOULDBLOCK && !(e != 0 && d.closed.Load()) {
 				d.remove(p)
 				p.o.complete(e)
 			}
