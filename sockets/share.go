@@ -173,7 +173,7 @@ func (s *Session) release(h SOCKET, k *sock) (last bool, e wsa.Errno) {
 	next, last, e := k.winsock.release(s, h)
 	if next != nil {
 		s.forget(k)
-		next.inherit(k)
+		next.keep(k) // if it is closing it comes upon k by its descriptor (part)
 	}
 	return last, e
 }
@@ -209,14 +209,6 @@ func (k *sock) owned(s *Session) {
 	k.session.Store(s)
 	if k.maker != s {
 		k.maker.handles.keptBy(k.s, true)
-	}
-}
-
-// inherit makes s, which is its owner now, care for k. One that is closing ends it.
-func (s *Session) inherit(k *sock) {
-	if s.keep(k) != nil && k.leave() {
-		k.abandon((*Overlapped).cancelSilently)
-		k.end(provider.CloseAbort)
 	}
 }
 

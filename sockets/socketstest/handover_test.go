@@ -6,9 +6,12 @@ import (
 	"time"
 
 	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/base"
+	"github.com/netnsd/netnsd/provider/netstack"
 	"github.com/netnsd/netnsd/provider/wsa"
 	"github.com/netnsd/netnsd/sockets"
 	"github.com/netnsd/netnsd/sockets/winsocktest"
+	"github.com/netnsd/netnsd/stack/stacktest"
 )
 
 // handOver gives the first sandbox's socket to the second.
@@ -125,6 +128,39 @@ func TestHandOverAsItCloses(t *testing.T) {
 			}
 			first.Want("close", second.C.WSPCloseSocket(h), 0)
 		}
+		first.Want("close the far end", first.S.WSPCloseSocket(s), 0)
+	}
+}
+
+// TestHandOverToOneThatEnds: who becomes the owner of a socket just as its session
+// ends does not take it away from a third.
+func TestHandOverToOneThatEnds(t *testing.T) {
+	p := stacktest.NewPair(t, stacktest.PairConfig{})
+	all := new(sockets.Processes)
+	near, far := netstack.New(netstack.Config{Stack: p.A}), netstack.New(netstack.Config{Stack: p.B})
+	t.Cleanup(near.Close)
+	t.Cleanup(far.Close)
+	server := process(t, all, base.New(base.Config{Driver: far}))
+	sandbox := func() *winsocktest.Case {
+		return winsocktest.NewCase(t, winsocktest.Pair{
+			Client: process(t, all, base.New(base.Config{Driver: near})), Server: server,
+			ClientHost: stacktest.A4, ServerHost: stacktest.B4,
+		})
+	}
+	for range 20 {
+		first, second, third := sandbox(), sandbox(), sandbox()
+		c, s := first.Connected()
+		handOver(first, second, c)
+		h := handOver(first, third, c)
+		var wg sync.WaitGroup
+		wg.Go(func() { first.C.WSPCloseSocket(c) })
+		wg.Go(func() { second.C.Session.Close() })
+		wg.Wait()
+		third.C.Send(h, "mine")
+		if got := first.S.Read(s, 4); got != "mine" {
+			t.Fatalf("%q", got)
+		}
+		first.Want("close", third.C.WSPCloseSocket(h), 0)
 		first.Want("close the far end", first.S.WSPCloseSocket(s), 0)
 	}
 }
