@@ -74,7 +74,7 @@ func (s *Session) CancelIoEx(h SOCKET, o *Overlapped) wsa.Errno {
 		d.call.Lock()
 		d.abort(func(o *Overlapped) { n++; k.cancelled(o) })
 		d.call.Unlock()
-		k.winsock.served(d)
+		k.winsock.served()
 	}
 	if n += k.abortFirsts((*Overlapped).abort); n == 0 {
 		return wsa.EINVAL

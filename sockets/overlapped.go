@@ -250,7 +250,7 @@ func (k *sock) serve(d *direction) {
 	}
 	d.call.Unlock()
 	if w := k.winsock; w != nil {
-		w.served(d)
+		w.served()
 	}
 }
 
@@ -288,7 +288,7 @@ func (k *sock) cancel(o *Overlapped) bool {
 			k.cancelled(o)
 		}
 		d.call.Unlock()
-		k.winsock.served(d)
+		k.winsock.served()
 		return there
 	}
 	return false

@@ -27,19 +27,14 @@ type WSAMSG struct {
 // or buffers, or Name is too small; others are those of WSPRecvFrom.
 func (s *Session) WSARecvMsg(h SOCKET, m *WSAMSG, n *uint32, o *Overlapped, routine CompletionRoutine) wsa.Errno {
 	f := functions{s: s}
-	k, e := f.find(h)
+	k, e := f.messages(h, m, n, o)
 	switch {
 	case e != 0:
 		return e
-	case k.s.Type == wsa.SOCK_STREAM, o != nil && m != nil && m.Flags&wsa.MSG_PEEK != 0:
+	case o != nil && m.Flags&wsa.MSG_PEEK != 0:
 		return wsa.EOPNOTSUPP
-	case m == nil:
-		return wsa.EFAULT
 	case m.Name != nil && room(m.Name, &m.NameLen, size(k.s.Family)) != 0:
 		return wsa.EFAULT
-	}
-	if e := movable(m.Buffers, n, o); e != 0 {
-		return e
 	}
 	control := &provider.Control{Has: k.wantedControl()}
 	done := func(c *call, e wsa.Errno) {
@@ -67,6 +62,20 @@ func (s *Session) WSARecvMsg(h SOCKET, m *WSAMSG, n *uint32, o *Overlapped, rout
 	}
 	k.winsock.enable(wsa.FD_READ|wsa.FD_OOB, e)
 	return e
+}
+
+// messages is the socket of h, if m can be moved by it.
+func (f *functions) messages(h SOCKET, m *WSAMSG, n *uint32, o *Overlapped) (*sock, wsa.Errno) {
+	k, e := f.find(h)
+	switch {
+	case e != 0:
+		return nil, e
+	case k.s.Type == wsa.SOCK_STREAM:
+		return nil, wsa.EOPNOTSUPP
+	case m == nil:
+		return nil, wsa.EFAULT
+	}
+	return k, movable(m.Buffers, n, o)
 }
 
 // message starts an overlapped WSARecvMsg or WSASendMsg.
@@ -101,16 +110,8 @@ func (f *functions) message(k *sock, d *direction, judge func() wsa.Errno, c cal
 // of another family; EOPNOTSUPP: a stream; others are those of WSPSendTo.
 func (s *Session) WSASendMsg(h SOCKET, m *WSAMSG, flags wsa.MsgFlags, n *uint32, o *Overlapped, routine CompletionRoutine) wsa.Errno {
 	f := functions{s: s}
-	k, e := f.find(h)
-	switch {
-	case e != 0:
-		return e
-	case k.s.Type == wsa.SOCK_STREAM:
-		return wsa.EOPNOTSUPP
-	case m == nil:
-		return wsa.EFAULT
-	}
-	if e := movable(m.Buffers, n, o); e != 0 {
+	k, e := f.messages(h, m, n, o)
+	if e != 0 {
 		return e
 	}
 	c := call{data: k.table.WSPSend, buffers: m.Buffers, flags: flags}
@@ -189,7 +190,7 @@ func putControl(room []byte, family int32, c *provider.Control) (used []byte, fi
 			continue
 		}
 		data, kind := controlData(family, a, c)
-		if cap(used)-len(used) < cmsgHeader+len(data) || cap(room) > len(room) && len(room)-len(used) < cmsgHeader+len(data) {
+		if len(room)-len(used) < cmsgHeader+len(data) {
 			fits = false
 			continue
 		}

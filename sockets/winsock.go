@@ -78,9 +78,9 @@ func (w *winsock) wake(hint wsa.Events) {
 	w.mu.Unlock()
 }
 
-// served is called when the overlapped operations of a direction were served:
-// what they left is for network events.
-func (w *winsock) served(*direction) {
+// served is called when overlapped operations were served: what they left is for
+// network events.
+func (w *winsock) served() {
 	if s := w.selection.Load(); s != nil {
 		s.look()
 	}
