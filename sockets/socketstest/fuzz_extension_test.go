@@ -21,7 +21,7 @@ func (r *runner) acceptEx(i instruction) {
 	}
 	out := bytes.Repeat([]byte{filler}, min(size, 100)+2*address)
 	o := r.newOperation("AcceptEx", l, message{data: out[:min(size, 100)]}, i.c&^2, false)
-	o.routine = false // it takes none
+	o.routine, o.with = false, into.k // it takes no routine
 	into.k.inherit(l.k)
 	if l.k.nonblocking.Load() {
 		into.k.nonblocking.Store(true)
@@ -35,7 +35,10 @@ func (r *runner) acceptEx(i instruction) {
 	stale := into.closed.Load()
 	e := r.start(o, func(*sockets.WSPProcTable) wsa.Errno {
 		return r.session(l).AcceptEx(l.h, into.h, out, uint32(size), address, address, &n, &o.o)
-	}, wsa.ENOTSOCK /* the other one may be closed any time, or be another session's */)
+	}, wsa.ENOTSOCK /* the other one may be closed any time, or be another session's */, wsa.ECONNABORTED)
+	if e == wsa.ECONNABORTED && !r.m.broken(o) {
+		r.m.failf("AcceptEx: %s, and nothing was cancelled", e.Name())
+	}
 	switch {
 	case stale && e == 0, stale && e == wsa.IO_PENDING:
 		r.m.failf("AcceptEx into descriptor %d, which is closed: %s", into.h, e.Name())

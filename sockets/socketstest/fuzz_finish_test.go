@@ -8,6 +8,11 @@ import (
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
+// broken is whether a socket of o may have been broken by a call that was cancelled.
+func (m *machine) broken(o *operation) bool {
+	return m.cancelled.Load() && (o.d.k.mayBreak.Load() || o.with != nil && o.with.mayBreak.Load())
+}
+
 // mayEnd is whether o may have come to e.
 func (m *machine) mayEnd(o *operation, e wsa.Errno) bool {
 	switch {
@@ -15,7 +20,7 @@ func (m *machine) mayEnd(o *operation, e wsa.Errno) bool {
 		return true
 	case e == wsa.ENETDOWN:
 		return m.ending[0].Load() || m.ending[1].Load()
-	case e == wsa.ECONNABORTED && m.cancelled.Load() && o.d.k.mayBreak.Load():
+	case e == wsa.ECONNABORTED && m.broken(o):
 		return true
 	case e == wsa.ENOTSOCK: // the socket that was to be accepted into
 		return o.fn == "AcceptEx" || o.d.closing.Load()

@@ -17,6 +17,7 @@ type operation struct {
 	message message
 	x       *transfer
 	into    *modelSocket // whose transfer x is; d's, if nil
+	with    *modelSocket // that it accepts into
 	sends   bool
 	gets    bool // it receives
 	size    int  // bytes that it moves when it succeeds; -1: any number
