@@ -31,7 +31,7 @@ type machine struct {
 	clock     atomic.Int64 // counts what happens, so that "before" can be told
 	steps     atomic.Int64 // calls made: the supervisor sees that it goes on
 	stop      atomic.Bool
-	cancelled atomic.Bool // somebody has called WSPCancelBlockingCall
+	cancelled atomic.Bool // somebody has called WSPCancelBlockingCall or CancelIoEx
 	ending    [2]atomic.Bool
 	starts    [2]atomic.Int32
 

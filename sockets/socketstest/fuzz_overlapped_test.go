@@ -203,5 +203,6 @@ func (r *runner) cancelIo(i instruction) {
 			d = some.d
 		}
 	}
+	r.m.cancelled.Store(true) // of a send half-way it is the end, too
 	r.call("CancelIoEx", d, func(*sockets.WSPProcTable) wsa.Errno { return r.m.ground.sessions[d.side].CancelIoEx(d.h, o) })
 }
