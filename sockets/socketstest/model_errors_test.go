@@ -66,10 +66,13 @@ var documented = map[string][]wsa.Errno{
 	"Associate":       {wsa.EINVAL, wsa.INVALID_HANDLE},
 }
 
-// receiveErrors are those of WSPRecv and WSPRecvFrom (3.21, 3.23).
+// receiveErrors are those of WSPRecv and WSPRecvFrom (3.21, 3.23). EHOSTUNREACH and
+// ENETUNREACH are not in the tables, which know of ICMP only that a port is unreachable
+// and that a TTL has run out; base tells a datagram socket what else there is.
 var receiveErrors = []wsa.Errno{
 	wsa.EINTR, wsa.ENETRESET, wsa.EFAULT, wsa.EOPNOTSUPP, wsa.ESHUTDOWN, wsa.EWOULDBLOCK, wsa.EMSGSIZE, wsa.EINVAL,
 	wsa.ECONNRESET, wsa.ETIMEDOUT, wsa.EDISCON, wsa.IO_PENDING, wsa.OPERATION_ABORTED,
+	wsa.EHOSTUNREACH, wsa.ENETUNREACH,
 }
 
 // sendErrors are those of WSPSend (3.25).
