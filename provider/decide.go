@@ -91,14 +91,22 @@ func (d *decider) connect(next func(*Socket, *ConnectRequest) wsa.Errno) func(*S
 	}
 }
 
+// sendTo judges a datagram once: a retry (MSG_PENDED) of one that it has let pass, and
+// of no other.
 func (d *decider) sendTo(next func(*Socket, *Msg) (int, wsa.Errno)) func(*Socket, *Msg) (int, wsa.Errno) {
 	return func(s *Socket, m *Msg) (int, wsa.Errno) {
-		if m.Addr.Family != 0 && m.Flags&wsa.MSG_PENDED == 0 {
-			if e := d.judge(s, FactsOf(s, m.Addr), OpSendTo); e != 0 {
+		if m.Addr.Family == 0 {
+			return next(s, m)
+		}
+		to := m.Addr
+		if m.Flags&wsa.MSG_PENDED == 0 || !s.waits(d.ask, to) {
+			if e := d.judge(s, FactsOf(s, to), OpSendTo); e != 0 {
 				return 0, e
 			}
 		}
-		return next(s, m)
+		n, e := next(s, m)
+		s.tried(d.ask, to, e)
+		return n, e
 	}
 }
 

@@ -28,6 +28,7 @@ type Socket struct {
 	learned learned
 	told    func() // of OnLearn
 	verdict atomic.Pointer[Verdict]
+	pended  atomic.Pointer[pendedSend]
 	failure atomic.Pointer[Failure]
 	aside   atomic.Uint32 // by index of place: who has stepped aside
 	closed  atomic.Bool   // the base's close ran

@@ -291,23 +291,43 @@ func TestLaw06Buffers(t *testing.T) {
 }
 
 func TestLaw07Pended(t *testing.T) {
-	d := &decider{answer: provider.Verdict{Action: provider.Allow}, on: provider.FailClosed}
-	rig := providertest.Build(t, new(providertest.Base), wsa.IPPROTO_UDP, d)
+	full := wsa.EWOULDBLOCK
+	base := new(providertest.Base)
+	base.Script.WSPSendTo = func(*provider.Socket, *provider.Msg) (int, wsa.Errno) { return 0, full }
+	under, over := &decider{answer: provider.Verdict{Action: provider.Allow}, on: provider.FailClosed}, &decider{answer: provider.Verdict{Action: provider.Allow}, on: provider.FailClosed}
+	rig := providertest.Build(t, base, wsa.IPPROTO_UDP, over, under)
 	s, tab := rig.Socket(t), &rig.Chain.Table
 	defer tab.WSPCloseSocket(s, provider.CloseAbort)
 	m := msg([]byte("x"))
-	m.Addr = provider.Any(wsa.AF_INET, 53)
-	tab.WSPSendTo(s, m)
-	m.Flags = wsa.MSG_PENDED
-	for range 3 {
+	send := func(port uint16, flags wsa.MsgFlags) {
+		m.Addr, m.Flags = provider.Any(wsa.AF_INET, port), flags
 		tab.WSPSendTo(s, m)
 	}
-	if d.asked != 1 {
-		t.Errorf("decided %d times: a retry was judged anew", d.asked)
+	asked := func(when string, want int) {
+		t.Helper()
+		if over.asked != want || under.asked != want {
+			t.Errorf("%s: decided %d and %d times, want %d", when, over.asked, under.asked, want)
+		}
 	}
+	send(53, 0)
+	for range 3 {
+		send(53, wsa.MSG_PENDED)
+	}
+	asked("a retry", 1)
 	if calls := rig.Base.Calls("WSPSendTo"); calls[1].Arg.(wsa.MsgFlags)&wsa.MSG_PENDED == 0 {
 		t.Error("MSG_PENDED did not reach the base")
 	}
+	full = 0
+	send(53, wsa.MSG_PENDED)
+	asked("the last retry", 1)
+	// What a storey above has kept back until now is no retry for those below.
+	send(53, wsa.MSG_PENDED)
+	asked("a first try that says that it is none", 2)
+	full = wsa.EWOULDBLOCK
+	send(53, 0)
+	asked("another", 3)
+	send(54, wsa.MSG_PENDED)
+	asked("a retry to elsewhere", 4)
 }
 
 func TestLaw08ErrorsPassUnchanged(t *testing.T) {
