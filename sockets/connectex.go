@@ -35,6 +35,7 @@ func (s *Session) ConnectEx(h SOCKET, name, data []byte, n *uint32, o *Overlappe
 			}
 			e := k.table.WSPConnect(k.s, &provider.ConnectRequest{To: to, Ex: true})
 			o.halfway = e == wsa.EWOULDBLOCK
+			k.waited = waited{running: o.halfway}
 			return k.connected(o, e, data)
 		}
 	}, n, nil)

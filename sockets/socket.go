@@ -26,6 +26,7 @@ type sock struct {
 	s       *provider.Socket
 	rd, wr  direction
 	ctl     sync.Mutex // control operations, which run beside data operations
+	waited  waited     // guarded by wr.call
 	winsock *winsock   // what the Winsock face adds; nil on the Go face
 
 	closed atomic.Bool
@@ -166,12 +167,39 @@ func (k *sock) connect(ctx context.Context, to provider.Addr) (wsa.Errno, error)
 	}})
 }
 
+// waited is a connection attempt that somebody waits for.
+type waited struct {
+	running bool
+	outcome wsa.Errno // of one that was refused, when the socket has gone on since
+}
+
 // attempt is what has become of a connection attempt.
 func (k *sock) attempt() wsa.Errno {
+	if e := k.waited.outcome; e != 0 {
+		k.waited = waited{}
+		return e
+	}
 	if r := k.table.Ready(k.s, wsa.FD_CONNECT); r.Events&wsa.FD_CONNECT != 0 {
+		k.waited.running = false
 		return r.Connect
 	}
 	return wsa.EWOULDBLOCK
+}
+
+// conclude comes before an operation that makes a refused socket anew, WSPListen or
+// WSPConnect: who waits for the attempt will not find its outcome then. busy is the
+// answer while there is none. wr.call is held.
+func (k *sock) conclude(busy wsa.Errno) wsa.Errno {
+	if !k.waited.running {
+		return 0
+	}
+	r := k.table.Ready(k.s, wsa.FD_CONNECT)
+	if r.Events&wsa.FD_CONNECT == 0 {
+		return busy
+	}
+	k.waited = waited{outcome: r.Connect}
+	k.wr.signal()
+	return 0
 }
 
 // accept is WSPAccept, and waits for a connection.

@@ -44,7 +44,14 @@ func (f *functions) connect(h SOCKET, name, callerData, _ []byte, sqos, gqos *QO
 		if started {
 			return k.attempt()
 		}
-		return k.table.WSPConnect(k.s, r)
+		if e := k.conclude(wsa.EALREADY); e != 0 {
+			return e
+		}
+		e := k.table.WSPConnect(k.s, r)
+		if blocks {
+			k.waited = waited{running: e == wsa.EWOULDBLOCK}
+		}
+		return e
 	}})
 	switch {
 	case blocks && e == wsa.EINTR:
@@ -73,7 +80,14 @@ func (f *functions) listen(h SOCKET, backlog int) wsa.Errno {
 	if e != 0 {
 		return e
 	}
-	return k.alongside(func() wsa.Errno { return k.table.WSPListen(k.s, backlog) })
+	return k.alongside(func() wsa.Errno {
+		return k.winsock.run(nil, &k.wr, -1, &call{now: true, direct: true, other: func(bool) wsa.Errno {
+			if e := k.conclude(wsa.EINVAL); e != 0 {
+				return e
+			}
+			return k.table.WSPListen(k.s, backlog)
+		}})
+	})
 }
 
 // getPeerName is WSPGetPeerName (winsock-spi 3.14).
