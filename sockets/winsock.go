@@ -19,6 +19,7 @@ type winsock struct {
 	overlapped  bool        // WSA_FLAG_OVERLAPPED
 	nonblocking atomic.Bool // FIONBIO, WSPEventSelect, WSPAsyncSelect
 	over        [2]atomic.Bool
+	listens     atomic.Bool
 	forgiven    atomic.Bool // SO_ERROR of a blocking connect was the call's result
 	timeout     [2]atomic.Uint32
 	port        atomic.Pointer[association]

@@ -85,7 +85,11 @@ func (f *functions) listen(h SOCKET, backlog int) wsa.Errno {
 			if e := k.conclude(wsa.EINVAL); e != 0 {
 				return e
 			}
-			return k.table.WSPListen(k.s, backlog)
+			e := k.table.WSPListen(k.s, backlog)
+			if e == 0 {
+				k.winsock.listens.Store(true)
+			}
+			return e
 		}})
 	})
 }
