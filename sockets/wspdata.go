@@ -142,7 +142,7 @@ func (w *winsock) mayWait(side int, e wsa.Errno) wsa.Errno {
 	switch f := w.k.s.Failed(); {
 	case f != 0:
 		return f
-	case w.listens.Load():
+	case side == sending && w.listens.Load():
 		return wsa.ENOTCONN
 	case w.over[side].Load():
 		return e
