@@ -40,7 +40,11 @@ func sendBatch(s *provider.Socket, ds []provider.Datagram) (sent int, e wsa.Errn
 	}
 	may := 0
 	for may < len(ds) && e == 0 {
-		if e = k.mayReach(ds[may].Addr, len(ds[may].Data), true); e == 0 {
+		e = k.mayReach(ds[may].Addr, len(ds[may].Data), true)
+		if e == 0 && k.row.Type == wsa.SOCK_RAW {
+			e = k.ownHeader(&provider.Msg{Buffers: [][]byte{ds[may].Data}, Addr: ds[may].Addr}, true)
+		}
+		if e == 0 {
 			may++
 		}
 	}

@@ -234,7 +234,10 @@ func (k *socket) maySend(m *provider.Msg, to bool) wsa.Errno {
 		}
 		return 0
 	}
-	return k.mayReach(m.Addr, m.Len(), to)
+	if e := k.mayReach(m.Addr, m.Len(), to); e != 0 {
+		return e
+	}
+	return k.ownHeader(m, to)
 }
 
 // mayReach judges one datagram of size bytes: for addr if to says so and it is one,

@@ -30,6 +30,9 @@
 // SOCKET_ADDRESS_LIST, INTERFACE_INFO_EX) is the offset of what it points to from the
 // start of the value.
 //
+// A packet of a raw socket that brings its own header goes where WSPSendTo or WSPConnect
+// says, or is EINVAL: the storeys above have judged that destination, not the header's.
+//
 // # Options and ioctls that are only kept
 //
 // What winsock-spi 9 has accepted and stored (R = A) reads back and has no effect:

@@ -2,6 +2,7 @@ package netstack_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -233,6 +234,17 @@ func TestRawHeader(t *testing.T) {
 		h := header.IPv4(in)
 		if e != 0 || from.Addr() != fam.b || h.TTL() != 7 || h.ID() == 0 || !h.IsChecksumValid() || header.UDP(h.Payload()).SourcePort() != 5 {
 			t.Errorf("protocol %d: %x from %v, %s", protocol, in, from, e.Name())
+		}
+		// What the layers have judged is where it goes: a header that says otherwise, or
+		// none at all, is no way around them.
+		elsewhere := slices.Clone(p)
+		header.IPv4(elsewhere).SetDestinationAddress(stack.ToAddress(fam.b))
+		for what, b := range map[string][]byte{"another destination": elsewhere, "half a header": p[:19], "no header": make([]byte, 20)} {
+			m := msg(b)
+			m.Addr = addr(fam.a, 0)
+			if _, e := table.WSPSendTo(s, m); e != wsa.EINVAL {
+				t.Errorf("protocol %d, %s: %s", protocol, what, e.Name())
+			}
 		}
 		if protocol == wsa.IPPROTO_RAW { // bound by sending: it may receive, and nothing comes
 			n.come("not for 255")
