@@ -29,6 +29,7 @@ type Socket struct {
 	told    func() // of OnLearn
 	verdict atomic.Pointer[Verdict]
 	pended  atomic.Pointer[pendedSend]
+	vouched atomic.Bool // Vouch
 	failure atomic.Pointer[Failure]
 	aside   atomic.Uint32 // by index of place: who has stepped aside
 	closed  atomic.Bool   // the base's close ran

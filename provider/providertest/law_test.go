@@ -328,6 +328,11 @@ func TestLaw07Pended(t *testing.T) {
 	asked("another", 3)
 	send(54, wsa.MSG_PENDED)
 	asked("a retry to elsewhere", 4)
+	s.Vouch()
+	send(55, wsa.MSG_PENDED)
+	asked("what its owner has had judged", 4)
+	send(55, 0)
+	asked("what he has not", 5)
 }
 
 func TestLaw08ErrorsPassUnchanged(t *testing.T) {

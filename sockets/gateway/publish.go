@@ -165,6 +165,9 @@ func (p *Published) open(i int) error {
 	if err != nil {
 		return err
 	}
+	if typ == wsa.SOCK_DGRAM {
+		s.Vouch() // see answer
+	}
 	port := &publicPort{p: p, s: s, t: &s.Chain().Table, to: to}
 	e := port.listen(provider.AddrFrom(at))
 	if e == 0 {
