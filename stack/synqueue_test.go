@@ -3,7 +3,6 @@ package stack_test
 import (
 	"errors"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -54,16 +53,13 @@ func TestSYNQueue(t *testing.T) {
 	if err := <-results; err == nil {
 		t.Error("refused, and connected")
 	}
-	var done sync.WaitGroup
-	done.Add(1)
+	answered := make(chan tcpip.Endpoint, 1)
 	a := begin()
 	if err := a.Answer(func(ep tcpip.Endpoint, _ *gwaiter.Queue, err tcpip.Error) {
-		defer done.Done()
 		if err != nil {
 			t.Errorf("answer: %v", err)
-			return
 		}
-		ep.Abort()
+		answered <- ep
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +69,9 @@ func TestSYNQueue(t *testing.T) {
 	if err := <-results; err != nil {
 		t.Errorf("answered: %v", err)
 	}
-	done.Wait()
+	if ep := <-answered; ep != nil { // not before the other side's connect has told: it would see the reset
+		ep.Abort()
+	}
 
 	begin()
 	q.Close()
