@@ -103,6 +103,9 @@ func (b *builder) raise() error {
 	if storeys == nil {
 		storeys = []CatalogID{b.entry.Info.CatalogEntryID}
 	}
+	if why := b.snapshot.disorder(storeys); why != "" { // of layers that were bound since
+		return b.fail("layers", wsa.EINVAL, "%s", why)
+	}
 	base, _ := b.snapshot.Entry(storeys[len(storeys)-1])
 	if err := b.openBase(base, len(storeys)); err != nil {
 		return err

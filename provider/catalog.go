@@ -89,6 +89,7 @@ type Snapshot struct {
 	Select     []Selection
 	Programs   []Application
 	next       CatalogID
+	was        *Snapshot // of a draft: what it began as
 }
 
 // Snapshot is the catalog as it is now.
@@ -116,9 +117,10 @@ func (c *Catalog) mutate(op, entry string, f func(*Snapshot) (wsa.Errno, string)
 	old := c.Snapshot()
 	s := &Snapshot{
 		Generation: old.Generation + 1, Entries: slices.Clone(old.Entries), Select: slices.Clone(old.Select),
-		Programs: slices.Clone(old.Programs), next: old.next,
+		Programs: slices.Clone(old.Programs), next: old.next, was: c.from,
 	}
 	e, why := f(s)
+	s.was = nil // nobody holds all states that ever were
 	if e == 0 {
 		e, why = s.validate()
 	}
@@ -142,8 +144,21 @@ func (c *Catalog) settle(op, entry string, s *Snapshot) error {
 func (s *Snapshot) add(e Entry) CatalogID {
 	e.Info.CatalogEntryID = s.next
 	s.next++
+	return s.append(e)
+}
+
+func (s *Snapshot) append(e Entry) CatalogID {
+	e.Categories = contractOf(e.Layer).Categories
 	s.Entries = append(s.Entries, e)
 	return e.Info.CatalogEntryID
+}
+
+// again adds e, whose GUID is ours to choose, as what it was before in a draft.
+func (s *Snapshot) again(e Entry) CatalogID {
+	if !s.readopt(&e) {
+		return s.add(e)
+	}
+	return s.append(e)
 }
 
 // InstallBase appends the base's entries (WSCInstallProvider) and returns their
@@ -154,7 +169,7 @@ func (c *Catalog) InstallBase(name string, b Base) ([]CatalogID, error) {
 		guid := NewGUID()
 		for _, info := range b.Entries() {
 			info.ProviderID, info.Chain = guid, ProtocolChain{Len: wsa.BASE_PROTOCOL}
-			ids = append(ids, s.add(Entry{Info: info, Name: name, Path: name, Base: b}))
+			ids = append(ids, s.again(Entry{Info: info, Name: name, Path: name, Base: b}))
 		}
 		if len(ids) == 0 {
 			return wsa.EINVAL, "the base serves no protocol"
@@ -165,7 +180,7 @@ func (c *Catalog) InstallBase(name string, b Base) ([]CatalogID, error) {
 }
 
 // InstallLayer appends a layer's own entry, from which chains are made. It
-// cannot be opened itself.
+// cannot be opened itself. Its categories are those of its [Contract], if it has one.
 func (c *Catalog) InstallLayer(name string, l Layer) (CatalogID, error) {
 	var id CatalogID
 	err := c.mutate("install layer", name, func(s *Snapshot) (wsa.Errno, string) {
@@ -173,7 +188,7 @@ func (c *Catalog) InstallLayer(name string, l Layer) (CatalogID, error) {
 			return wsa.EINVAL, "no layer given"
 		}
 		info := ProtocolInfo{ProviderID: NewGUID(), ProviderFlags: wsa.PFL_HIDDEN, Version: 2, Name: name}
-		id = s.add(Entry{Info: info, Name: name, Path: name, Layer: l})
+		id = s.again(Entry{Info: info, Name: name, Path: name, Layer: l})
 		return 0, ""
 	})
 	return id, err
@@ -211,7 +226,7 @@ func (c *Catalog) installChain(name string, layers, over []CatalogID, mandatory 
 			if !ok || lower.Layer != nil {
 				return wsa.EINVAL, fmt.Sprintf("entry %d is not a base or a chain", o)
 			}
-			ids = append(ids, s.add(chainEntry(name, layers, lower, mandatory)))
+			ids = append(ids, s.again(chainEntry(name, layers, lower, mandatory)))
 		}
 		s.front(ids)
 		return 0, ""

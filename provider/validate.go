@@ -70,6 +70,9 @@ func (s *Snapshot) validateChain(e *Entry) (wsa.Errno, string) {
 		}
 		seen[id] = true
 	}
+	if why := s.disorder(e.Storeys); why != "" {
+		return wsa.EINVAL, fmt.Sprintf("chain %s: %s", &e.Info, why)
+	}
 	if !s.stands(e) {
 		return wsa.EINVAL, fmt.Sprintf("chain %s does not stand on entry %d as it says", &e.Info, e.Over)
 	}
@@ -89,4 +92,16 @@ func (s *Snapshot) stands(e *Entry) bool {
 	var again Entry
 	again.stand(e.Storeys[:n], lower)
 	return slices.Equal(again.Storeys, e.Storeys) && slices.Equal(again.Info.Chain.IDs(), e.Info.Chain.IDs())
+}
+
+// disorder is that of the layers among storeys.
+func (s *Snapshot) disorder(storeys []CatalogID) string {
+	var names []string
+	var layers []Layer
+	for _, id := range storeys {
+		if e, ok := s.Entry(id); ok && e.Layer != nil {
+			names, layers = append(names, e.Name), append(layers, e.Layer)
+		}
+	}
+	return disorder(names, layers)
 }

@@ -12,16 +12,16 @@ import (
 )
 
 // chains are the chains that were built, each when it was first needed, of one
-// generation of the catalog. When the catalog has changed they are retired:
-// they end with their last socket.
+// state of the catalog. When the catalog has changed, those that are not in it any
+// more as they were are retired: they end with their last socket.
 type chains struct {
-	mu         sync.Mutex
-	closed     bool
-	generation uint64
-	now        map[provider.CatalogID]*slot
-	next       prepared
-	old        []*slot
-	err        error // of old chains that have ended
+	mu     sync.Mutex
+	closed bool
+	of     *provider.Snapshot // nil: none yet
+	now    map[provider.CatalogID]*slot
+	next   prepared
+	old    []*slot
+	err    error // of old chains that have ended
 }
 
 // prepared are chains of a state of the catalog that may become its next.
@@ -62,7 +62,7 @@ func (c *chains) foster(chain *provider.Chain) {
 
 // Prepare builds the chains of next that wanted names (nil: all), before next is
 // published, so that nobody meets one that cannot be built and no socket waits
-// for it. When next becomes the catalog's state they are the session's. What was
+// for it; one that the session has built and that is the same in next it keeps. When next becomes the catalog's state they are the session's. What was
 // prepared before and has not become it is given up; Prepare(nil, nil) does just
 // that. On an error nothing is prepared.
 func (s *Session) Prepare(next *provider.Snapshot, wanted func(*provider.Entry) bool) error {
@@ -81,7 +81,7 @@ func (s *Session) Prepare(next *provider.Snapshot, wanted func(*provider.Entry) 
 func (s *Session) build(into prepared, wanted func(*provider.Entry) bool) error {
 	for i := range into.of.Entries {
 		e := &into.of.Entries[i]
-		if e.Storeys == nil || wanted != nil && !wanted(e) {
+		if e.Storeys == nil || wanted != nil && !wanted(e) || s.chains.has(into.of, e.Info.CatalogEntryID) {
 			continue
 		}
 		c, err := into.of.Build(e.Info.CatalogEntryID, provider.BuildConfig{Host: host{s}, Resources: s.cfg.Resources, Log: s.log})
@@ -125,6 +125,14 @@ func (s *Session) chain(now *provider.Snapshot, id provider.CatalogID) (*provide
 	return c, nil
 }
 
+// has says that the chain is there already which id is in next.
+func (c *chains) has(next *provider.Snapshot, id provider.CatalogID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.now[id]
+	return p != nil && p.chain.Load() != nil && c.of.Same(next, id)
+}
+
 // prepare keeps p for the turn to its generation, and returns what it replaces.
 func (c *chains) prepare(p prepared) (stale prepared, err error) {
 	c.mu.Lock()
@@ -163,9 +171,9 @@ func (c *chains) slot(now *provider.Snapshot, id provider.CatalogID) (p *slot, s
 	switch {
 	case c.closed:
 		return nil, nil, wsa.NOTINITIALISED
-	case c.now != nil && now.Generation < c.generation:
+	case c.of != nil && now.Generation < c.of.Generation:
 		return nil, nil, wsa.ENETDOWN
-	case c.now == nil || now.Generation > c.generation:
+	case c.of == nil || now.Generation > c.of.Generation:
 		stale = c.turn(now)
 	}
 	p = c.now[id]
@@ -176,23 +184,30 @@ func (c *chains) slot(now *provider.Snapshot, id provider.CatalogID) (p *slot, s
 	return p, stale, 0
 }
 
-// turn begins a generation and returns the chains of the one before. Those that
-// have ended are forgotten, but for what went wrong with them.
+// turn begins a generation and returns the chains of the one before that are not
+// the same in it. Those that have ended are forgotten, but for what went wrong with
+// them.
 func (c *chains) turn(to *provider.Snapshot) (stale []*slot) {
 	c.old = slices.DeleteFunc(c.old, func(p *slot) bool {
 		ended, err := p.ended()
 		c.err = errors.Join(c.err, err)
 		return ended
 	})
-	stale = slices.Collect(maps.Values(c.now))
 	next := make(map[provider.CatalogID]*slot)
 	if c.next.of == to {
 		next = c.next.all
 	} else {
-		stale = slices.AppendSeq(stale, maps.Values(c.next.all))
+		stale = slices.Collect(maps.Values(c.next.all))
+	}
+	for id, p := range c.now {
+		if next[id] == nil && c.of.Same(to, id) {
+			next[id] = p
+		} else {
+			stale = append(stale, p)
+		}
 	}
 	c.old = append(c.old, stale...)
-	c.generation, c.now, c.next = to.Generation, next, prepared{}
+	c.of, c.now, c.next = to, next, prepared{}
 	return stale
 }
 

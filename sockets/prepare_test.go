@@ -156,3 +156,39 @@ func TestTraffic(t *testing.T) {
 		t.Errorf("closed: %d, %d", in, out)
 	}
 }
+
+// A chain that is the same in the next state is the same chain, and is not built for it.
+func TestPrepareKeeps(t *testing.T) {
+	b := new(script)
+	c := socketstest.Catalog(t, b)
+	s := startup(t, sockets.Config{Catalog: c})
+	kept, other := new(starts), new(starts)
+	put := func(layers ...provider.Layer) {
+		d := draft(t, c, layers...)
+		if err := s.Prepare(d.Snapshot(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Publish(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(other, kept)
+	old := dial(t, s)
+	built, gone := kept.n.Load(), other.n.Load()
+	put(new(starts), kept)
+	if dial(t, s).Socket().Chain() != old.Socket().Chain() || kept.n.Load() != built || old.Socket().Chain().Retired() {
+		t.Errorf("it was built %d times, %d before", kept.n.Load(), built)
+	}
+	put(kept)
+	put(new(starts))
+	if !old.Socket().Chain().Retired() && dial(t, s).Socket().Chain() == old.Socket().Chain() {
+		t.Error("it stayed though it was replaced")
+	}
+	if other.n.Load() != gone {
+		t.Errorf("%d of a chain that had gone", other.n.Load()-gone)
+	}
+	put(kept) // it comes back, as another version
+	if dial(t, s).Socket().Chain() == old.Socket().Chain() {
+		t.Error("a retired chain is used")
+	}
+}

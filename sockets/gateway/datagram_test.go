@@ -138,9 +138,13 @@ func TestAssociationsFollowTheCatalog(t *testing.T) {
 	if same != first {
 		t.Error("two destinations of one chain have two sockets: the mapping depends on the destination")
 	}
-	if err := cat.SetSelection(nil); err != nil { // any mutation: a new generation
+	if err := cat.SetSelection(nil); err != nil {
 		t.Fatal(err)
 	}
+	if a, _, _ := find(g, flow(guest, dstA)); a != first {
+		t.Error("its chain is the same, and it has another socket")
+	}
+	replaced(t, cat)
 	for _, dst := range []netip.AddrPort{dstA, dstB} {
 		a, _, e := find(g, flow(guest, dst))
 		if e != 0 || a.s.Chain() == first.s.Chain() {

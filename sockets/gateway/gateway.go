@@ -39,7 +39,9 @@ type Gateway struct {
 	loops   *loops
 	starts  starts
 
-	published map[*Published]struct{} // guarded by mu
+	published map[*Published]struct{}  // guarded by mu
+	drains    map[*time.Timer]struct{} // of flows on old chains; guarded by mu
+	living    Living                   // of the last Rejudge; guarded by mu
 	visiting  visiting
 }
 
@@ -91,6 +93,7 @@ func (g *Gateway) Close() error {
 	if g.late != nil {
 		g.late.Stop()
 	}
+	g.undrain()
 	g.mu.Unlock()
 	g.running.Wait()
 	g.starts.close()

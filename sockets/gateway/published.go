@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type Published struct {
 	paused  bool
 	closed  bool
 	running sync.WaitGroup
+	stopped chan struct{} // closed when run has ended
 }
 
 // PublishedCounters say what became of the clients of a publication.
@@ -66,7 +68,7 @@ type publicPort struct {
 }
 
 func newPublished(g *Gateway, pub Publication, mask netip.Addr) *Published {
-	p := &Published{g: g, pub: pub, mask: mask}
+	p := &Published{g: g, pub: pub, mask: mask, stopped: make(chan struct{})}
 	p.woken.L = &p.mu
 	p.ctx, p.cancel = context.WithCancel(g.ctx)
 	p.visitors.init(g.cfg.Limits)
@@ -97,7 +99,10 @@ func (p *Published) start() {
 		port.t.Watch(port.s, port, wsa.FD_ACCEPT|wsa.FD_READ|wsa.FD_CLOSE|wsa.EvError)
 		p.mark(port) // what came before
 	}
-	p.running.Go(p.run)
+	p.running.Go(func() {
+		defer close(p.stopped)
+		p.run()
+	})
 }
 
 // Wake implements provider.Watcher.
@@ -154,6 +159,13 @@ func (p *Published) next() *publicPort {
 	return port
 }
 
+// room is how many more may be on their way inside.
+func (p *Published) room() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, p.g.cfg.Limits.Inward-p.inward)
+}
+
 func (p *Published) full() bool { return p.paused || p.inward >= p.g.cfg.Limits.Inward }
 
 // descriptorPause is how long nothing is accepted after there was no descriptor:
@@ -189,16 +201,57 @@ func (p *Published) Close() error {
 	return nil
 }
 
+// Old reports whether a port stands on a chain that is none of the catalog's any
+// more. Its clients are judged by the layers of both, and pass those of the old one.
+func (p *Published) Old() bool {
+	return slices.ContainsFunc(p.ports, func(port *publicPort) bool { return port.s.Chain().Retired() })
+}
+
+// Leave closes the ports for others to open them, and has connections that have come
+// go on, those on their way inside, too. It waits for none of them; the gateway's Close
+// does. Between Leave and the next Publish who comes is refused.
+func (p *Published) Leave() {
+	p.once.Do(func() {
+		p.stop()
+		<-p.stopped
+		for _, port := range p.ports {
+			for range p.room() {
+				if p.pub.Protocol != wsa.IPPROTO_TCP || !port.accept() {
+					break
+				}
+			}
+		}
+		p.closePorts()
+		go func() {
+			p.running.Wait()
+			p.cancel()
+			p.g.mu.Lock()
+			delete(p.g.published, p)
+			p.g.mu.Unlock()
+			p.g.running.Done()
+		}()
+	})
+}
+
 func (p *Published) shut() {
+	p.stop()
+	p.cancel()
+	p.running.Wait()
+	p.closePorts()
+}
+
+// stop has run end.
+func (p *Published) stop() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.closed = true
 	p.woken.Broadcast()
 	if p.pause != nil {
 		p.pause.Stop()
 	}
-	p.mu.Unlock()
-	p.cancel()
-	p.running.Wait()
+}
+
+func (p *Published) closePorts() {
 	p.forgetVisitors()
 	for _, port := range p.ports {
 		port.t.Watch(port.s, nil, 0)

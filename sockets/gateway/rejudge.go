@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"fmt"
-
 	"github.com/netnsd/netnsd/provider"
 )
 
@@ -12,32 +10,34 @@ import (
 // that is denied now is reset, and a published port that may not listen any more
 // fails. A datagram socket stays with the chain that made it, for the answers that
 // are on their way; from whom it is denied to send to it takes none. Those that
-// are allowed go on undisturbed.
+// are allowed go on undisturbed, unless their chain is one of before and l says
+// otherwise.
 //
 // It is called when the new state has been published. Flows that begin meanwhile
 // are judged by it, or here.
-func (g *Gateway) Rejudge() (reset int) {
+func (g *Gateway) Rejudge(l Living) Rejudged {
 	g.mu.Lock()
+	g.living = l
 	flows := make([]*splice, 0, len(g.flows))
 	for p := range g.flows {
 		flows = append(flows, p)
 	}
 	g.mu.Unlock()
+	r := &rejudging{Living: l}
 	for _, p := range g.Published() {
-		reset += p.rejudge()
+		p.rejudge(r)
 	}
 	for _, p := range flows {
-		if g.rejudge(p) {
-			reset++
-		}
+		g.rejudge(p, r)
 	}
-	return reset + g.dgram.rejudge()
+	g.dgram.rejudge(r)
+	return g.settle(r)
 }
 
 // rejudge fails the socket of p if the catalog denies it now. What p has begun with is
 // judged as soon as it is known, see rejudgeLater, and if it never will be, since nobody
 // reads it, as a ClientHello without a name.
-func (g *Gateway) rejudge(p *splice) (denied bool) {
+func (g *Gateway) rejudge(p *splice, r *rejudging) {
 	f := p.began
 	f.Late = p.s.Learned()
 	v, c := g.verdict(p.s, p.s.Origin, f, p.op)
@@ -47,7 +47,7 @@ func (g *Gateway) rejudge(p *splice) (denied bool) {
 	if !v.Denied() && (f.Late.Hello || f.Late.Plain) {
 		v, _ = g.verdict(p.s, p.s.Origin, f, provider.OpSNI)
 	}
-	return fail(p.s, v)
+	r.judged(p.s, c, v)
 }
 
 // rejudgeLater has p judged by the catalog as it is when it is known what p begins with,
@@ -55,17 +55,9 @@ func (g *Gateway) rejudge(p *splice) (denied bool) {
 func (g *Gateway) rejudgeLater(p *splice, generation uint64) {
 	p.s.OnLearn(func() {
 		if g.cfg.Session.Generation() != generation {
-			g.rejudge(p)
+			g.rejudgeAlone(p)
 		}
 	})
-}
-
-// fail fails s if v is a denial.
-func fail(s *provider.Socket, v provider.Verdict) bool {
-	if v.Denied() {
-		s.Fail(v.Errno, fmt.Sprintf("denied since the rules have changed: %s", v))
-	}
-	return v.Denied()
 }
 
 // verdict is what the chain c says that a socket like s, of o, would take now.
@@ -81,7 +73,7 @@ func (g *Gateway) verdict(s *provider.Socket, o *provider.Origin, f provider.Fac
 
 // rejudge has those forgotten who may not be spoken to any more. Sends hold
 // sendMu and look at the catalog's generation, so none adds one afterwards.
-func (all *associations) rejudge() (reset int) {
+func (all *associations) rejudge(r *rejudging) {
 	all.mu.Lock()
 	now := make([]*association, 0, len(all.byKey))
 	for _, a := range all.byKey {
@@ -89,12 +81,14 @@ func (all *associations) rejudge() (reset int) {
 	}
 	all.mu.Unlock()
 	for _, a := range now {
-		reset += a.rejudge()
+		a.rejudge(r)
+		if a.key.chain.Retired() {
+			r.isOld(a.s)
+		}
 	}
-	return reset
 }
 
-func (a *association) rejudge() (reset int) {
+func (a *association) rejudge(r *rejudging) {
 	a.sendMu.Lock()
 	defer a.sendMu.Unlock()
 	for _, to := range a.peers.list() {
@@ -102,23 +96,20 @@ func (a *association) rejudge() (reset int) {
 		o.Destination = provider.AddrFrom(to)
 		f := provider.FactsOf(a.s, o.Destination)
 		f.Origin = &o
-		if v, _ := a.g.verdict(a.s, &o, f, provider.OpSendTo); v.Denied() {
+		if v, _ := a.g.verdict(a.s, &o, f, provider.OpSendTo); r.denies(v) {
 			a.peers.unspoken(to)
-			reset++
 		}
 	}
-	return reset
 }
 
 // rejudge fails the ports that may not listen any more, and has the clients of UDP
 // ports forgotten that are denied: the next datagram of one is judged.
-func (p *Published) rejudge() (reset int) {
+func (p *Published) rejudge(r *rejudging) {
 	for _, port := range p.ports {
 		f := provider.FactsOf(port.s, provider.Addr{})
 		f.Local = port.at
-		if v, _ := p.g.verdict(port.s, port.s.Origin, f, provider.OpListen); fail(port.s, v) {
-			reset++
-		}
+		v, _ := p.g.verdict(port.s, port.s.Origin, f, provider.OpListen)
+		r.fails(port.s, v)
 	}
 	vs := &p.visitors
 	vs.mu.Lock()
@@ -130,15 +121,13 @@ func (p *Published) rejudge() (reset int) {
 	for _, v := range now {
 		f := provider.FactsOf(v.port.s, v.client)
 		f.Local = v.port.asked(v.local)
-		if now, _ := p.g.verdict(v.port.s, v.port.s.Origin, f, provider.OpAccept); v.denied || !now.Denied() {
+		if now, _ := p.g.verdict(v.port.s, v.port.s.Origin, f, provider.OpAccept); v.denied || !r.denies(now) {
 			continue
 		}
 		vs.mu.Lock()
 		if vs.byKey[visitorKey{v.port, v.client, v.local}] == v {
 			p.forget(v)
-			reset++
 		}
 		vs.mu.Unlock()
 	}
-	return reset
 }

@@ -32,11 +32,11 @@ func TestRejudgePublished(t *testing.T) {
 	await(t, "the connection is led inside", func() bool { return tcp.Connected.Load() == 1 })
 
 	set(provider.OpConnect) // nobody has connected
-	if n := w.gateway.Rejudge(); n != 0 {
+	if n := w.gateway.Rejudge(gateway.Living{}).Reset; n != 0 {
 		t.Errorf("%d are reset", n)
 	}
 	set(provider.OpAccept)
-	if n := w.gateway.Rejudge(); n != 2 {
+	if n := w.gateway.Rejudge(gateway.Living{}).Reset; n != 2 {
 		t.Errorf("%d are reset, want 2", n)
 	}
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
@@ -47,7 +47,7 @@ func TestRejudgePublished(t *testing.T) {
 	}
 	await(t, "the datagram is denied", func() bool { return udp.Denied.Load() == 1 })
 	set(provider.OpListen)
-	if n := w.gateway.Rejudge(); n != 2 {
+	if n := w.gateway.Rejudge(gateway.Living{}).Reset; n != 2 {
 		t.Errorf("%d ports fail, want 2", n)
 	}
 	if tcp.Connected.Load() != 1 {

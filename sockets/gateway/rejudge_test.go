@@ -65,7 +65,7 @@ func TestRejudgeStream(t *testing.T) {
 		}, 1},
 	} {
 		c.set()
-		if got := g.Rejudge(); got != c.want {
+		if got := g.Rejudge(Living{}).Reset; got != c.want {
 			t.Errorf("%s: %d are reset, want %d", c.what, got, c.want)
 		}
 		if (s.Failed() == wsa.EACCES) != (c.want == 1) {
@@ -74,7 +74,7 @@ func TestRejudgeStream(t *testing.T) {
 	}
 	l.sni.Store(false)
 	l.port.Store(int32(dstA.Port()))
-	if g.Rejudge() != 1 {
+	if g.Rejudge(Living{}).Reset != 1 {
 		t.Error("by port: it is not denied")
 	}
 }
@@ -98,7 +98,7 @@ func TestBeginsAfterChange(t *testing.T) {
 				if err := cat.SetSelection(nil); err != nil {
 					t.Fatal(err)
 				}
-				g.Rejudge()
+				g.Rejudge(Living{})
 			}
 			if when != "known when the rules change" {
 				if p.s.Failed() != 0 {
@@ -148,7 +148,7 @@ func TestBeganUnread(t *testing.T) {
 		if _, err := cat.InstallMandatoryChain("chain of now", layers, bases...); err != nil {
 			t.Fatal(err)
 		}
-		g.Rejudge()
+		g.Rejudge(Living{})
 		if denied := p.s.Failed() == wsa.EACCES; denied != read {
 			t.Errorf("read: %v: %v", read, p.s.Failure())
 		}
@@ -180,7 +180,7 @@ func TestRejudgeDatagrams(t *testing.T) {
 		t.Fatal("two sockets for one source")
 	}
 	l.port.Store(int32(guestB.Port()))
-	n.same("reset", n.g.Rejudge(), 1)
+	n.same("reset", n.g.Rejudge(Living{}).Reset, 1)
 	for at, want := range map[string]bool{dstA.String(): true, guestB.String(): false} {
 		known := false
 		for _, p := range a.peers.list() {
@@ -235,7 +235,7 @@ func TestFlowBeginsDuringChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.port.Store(int32(dstA.Port()))
-	if g.Rejudge() != 0 {
+	if g.Rejudge(Living{}).Reset != 0 {
 		t.Fatal("a flow that nobody knows of was judged")
 	}
 	p := newSplice(g, nil, s)

@@ -22,9 +22,7 @@ func TestShortcutReload(t *testing.T) {
 	l := newLane(t, b, Config{}, j)
 	l.udp(guest, dstA, "a", "b", "c")
 	before := l.pair(guest, dstA).a.s.Chain()
-	if err := l.cat.SetSelection(nil); err != nil {
-		t.Fatal(err)
-	}
+	replaced(t, l.cat)
 	j.deny.Store(true)
 	l.udp(guest, dstA, "d")
 	l.c.Flush()
@@ -39,9 +37,7 @@ func TestShortcutReload(t *testing.T) {
 		t.Error("it is still the chain of before")
 	}
 	asked := j.asked.Load()
-	if err := l.cat.SetSelection(nil); err != nil { // nothing is held this time
-		t.Fatal(err)
-	}
+	replaced(t, l.cat) // nothing is held this time
 	l.udp(guest, dstA, "g")
 	l.same("judged by the next", j.asked.Load(), asked+1)
 	if l.pair(guest, dstA).a.s.Chain() == now {

@@ -76,7 +76,7 @@ func (g *Gateway) begin(f *stack.Flow) (*splice, netip.AddrPort) {
 func (g *Gateway) admit(p *splice, generation uint64) {
 	g.join(p)
 	if g.cfg.Session.Generation() != generation {
-		g.rejudge(p)
+		g.rejudgeAlone(p)
 	}
 }
 

@@ -146,3 +146,8 @@ func (l *Layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (p
 	r.ObserveSends(w.sent)
 	return t, 0
 }
+
+// Contract implements provider.Contracted: what a layer denies is seen above it alone.
+func (*Layer) Contract() provider.Contract {
+	return provider.Contract{Kind: "audit", Categories: wsa.LSP_INSPECTOR, Before: []string{"firewall"}}
+}

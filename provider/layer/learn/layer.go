@@ -126,3 +126,8 @@ func denied(s *provider.Socket, e wsa.Errno) bool {
 	v := s.Verdict()
 	return e != 0 && v != nil && v.Denied() && v.Errno == e
 }
+
+// Contract implements provider.Contracted: it learns what rules let pass.
+func (*Layer) Contract() provider.Contract {
+	return provider.Contract{Kind: "learn", Categories: wsa.LSP_INSPECTOR, Before: []string{"firewall"}}
+}

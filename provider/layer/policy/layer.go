@@ -14,3 +14,8 @@ type layer struct{ *Policy }
 func (layer) Startup(r *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
 	return provider.Deciding(r, next), 0
 }
+
+// Contract implements provider.Contracted.
+func (layer) Contract() provider.Contract {
+	return provider.Contract{Kind: "policy", Categories: wsa.LSP_FIREWALL}
+}

@@ -172,3 +172,11 @@ func (l *Layer) sent(s *provider.Socket, to provider.Addr, _ wsa.Errno) {
 		l.count.Datagrams++
 	}
 }
+
+// Contract implements provider.Contracted: it is that of the layer that is tried.
+func (l *Layer) Contract() provider.Contract {
+	if tried, ok := l.tried.(provider.Contracted); ok {
+		return tried.Contract()
+	}
+	return provider.Contract{}
+}

@@ -164,3 +164,8 @@ func judge(x *kit.Exchange, l provider.Learned) error {
 	x.Socket.Fail(v.Errno, what+": "+v.String())
 	return v.Errno.Err()
 }
+
+// Contract implements provider.Contracted: who has it ask stands above it.
+func (layer) Contract() provider.Contract {
+	return provider.Contract{Kind: "sni", Categories: wsa.LSP_INSPECTOR, After: []string{"firewall", "learn"}}
+}

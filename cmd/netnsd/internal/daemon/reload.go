@@ -14,6 +14,7 @@ import (
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/sockets"
+	"github.com/netnsd/netnsd/sockets/gateway"
 )
 
 // Reload implements [control.Daemon].
@@ -194,7 +195,7 @@ func (d *Daemon) publish(c *config.Config, all []config.Attachment) (reset int, 
 		case err != nil:
 			_ = p.Session.Prepare(nil, nil)
 		default:
-			reset += p.Gateway.Rejudge()
+			reset += p.Gateway.Rejudge(gateway.Living{}).Reset
 		}
 	}
 	return reset, err
