@@ -136,7 +136,7 @@ attachments:
 
 	// A reload leaves what came through the socket, and says what is wrong in a file.
 	d.write(config)
-	says(netnsd(0, "reload"), "generation 2; flows reset: 0")
+	says(netnsd(0, "reload"), "generation 2; flows denied now: 0, on changed chains: 0, reset: 0")
 	d.write(config + "nonsense: 1\n")
 	says(netnsd(1, "reload"), "netnsd.yaml:", `unknown key "nonsense"`, "^")
 	says(netnsd(0, "status"), "generation 2", "the last reload was refused", "c")

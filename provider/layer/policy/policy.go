@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"github.com/netnsd/netnsd/provider"
@@ -189,6 +190,23 @@ func (p *Policy) Config() Config {
 	c := p.cfg
 	c.Rules = slices.Clone(c.Rules)
 	return c
+}
+
+// Equal reports whether p and q were written alike, to the place of each rule: they
+// decide alike, and say so alike.
+func (p *Policy) Equal(q *Policy) bool {
+	a, b := p.Config(), q.Config()
+	if len(a.Rules) != len(b.Rules) {
+		return false
+	}
+	for i := range a.Rules {
+		x, y := &a.Rules[i], &b.Rules[i]
+		if (x.When == nil) != (y.When == nil) || x.When.String() != y.When.String() {
+			return false
+		}
+		x.When, y.When = nil, nil // a program of CEL compares to nothing
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // Decide implements provider.Decider: pure, and without an allocation.

@@ -5,11 +5,14 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 )
 
@@ -48,13 +51,30 @@ func newReload() *cobra.Command {
 		Use:   "reload",
 		Short: "Have the daemon read its configuration again",
 		Long: `Have the daemon read its configuration again and put it in force as a whole. If the
-file is not right it says where, and nothing changes. Flows go on with the rules that
-they began with; those that the new rules deny are reset.` + clientStatus,
+file is not right it says where, and nothing changes.
+
+Flows whose chain is the same in both notice nothing; those that the new rules deny are
+reset, but with --keep-denied. Others, whose chain has changed, go on with the one that
+they began with (--old pin), or so for a time (--old drain --drain 1m), or are reset at
+once. What is not given here is as daemon.reload of the file says: pin. A published
+port whose chain has changed is closed and opened again; its connections go on as
+others.` + clientStatus,
+		Example: `  netnsd reload
+  netnsd reload --old drain --drain 1m`,
 		Args: cobra.NoArgs,
 	}
 	c, output := socketFlag(cmd), outputFlag(cmd)
+	var q reloadFlags
+	f := cmd.Flags()
+	f.StringVar(&q.old, "old", "", "flows on a chain that has changed: `WORD` is pin, drain or reset")
+	f.StringVar(&q.drain, "drain", "", "with --old drain: reset them after `TIME`, as 30s")
+	f.BoolVar(&q.keep, "keep-denied", false, "let connections go on that are denied now")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r, err := c.Reload(cmd.Context())
+		asks, err := q.query(f)
+		if err != nil {
+			return usage(err)
+		}
+		r, err := c.Reload(cmd.Context(), asks)
 		if err != nil {
 			return asked(err)
 		}
@@ -66,8 +86,31 @@ they began with; those that the new rules deny are reset.` + clientStatus,
 	return cmd
 }
 
+// reloadFlags are those of reload.
+type reloadFlags struct {
+	old, drain string
+	keep       bool
+}
+
+func (r reloadFlags) query(f *pflag.FlagSet) (q control.ReloadQuery, err error) {
+	words := []string{config.OldPin, config.OldDrain, config.OldReset}
+	if q.Old = r.old; f.Changed("old") && !slices.Contains(words, r.old) {
+		return q, fmt.Errorf("--old %s: there are %s", r.old, strings.Join(words, ", "))
+	}
+	if f.Changed("drain") {
+		q.Drain = new(config.Duration)
+		if err := q.Drain.UnmarshalText([]byte(r.drain)); err != nil {
+			return q, fmt.Errorf("--drain: %w", err)
+		}
+	}
+	if f.Changed("keep-denied") {
+		q.KeepDenied = &r.keep
+	}
+	return q, nil
+}
+
 func writeReload(w io.Writer, r control.Reload) error {
-	_, err := fmt.Fprintf(w, "generation %d; flows reset: %d\n", r.Generation, r.Reset)
+	_, err := fmt.Fprintf(w, "generation %d; flows denied now: %d, on changed chains: %d, reset: %d\n", r.Generation, r.Denied, r.Old, r.Reset)
 	for _, what := range []struct {
 		word  string
 		names []string

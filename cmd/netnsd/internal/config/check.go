@@ -55,6 +55,7 @@ func (c *checker) daemon() {
 	}
 	c.word("daemon.log.level", d.Log.Level, "debug", "info", "warn", "error")
 	c.word("daemon.log.format", d.Log.Format, "auto", "text", "json")
+	c.word("daemon.reload.old", d.Reload.Old, OldPin, OldDrain, OldReset)
 }
 
 // maxSocket is what sun_path takes (unix(7)), less a zero and the dot and the PID behind

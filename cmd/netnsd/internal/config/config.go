@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"reflect"
 
 	"github.com/netnsd/netnsd/provider/layer/policy"
 )
@@ -33,6 +34,26 @@ type Daemon struct {
 	Log Log `json:"log"`
 	// How long connections may take to end after SIGTERM. Default 30s; 0s resets them at once.
 	Drain Duration `json:"drain"`
+	// What becomes of flows when the configuration changes.
+	Reload Reload `json:"reload"`
+}
+
+// Old words: what becomes of flows on a chain that has changed.
+const (
+	OldPin   = "pin"
+	OldDrain = "drain"
+	OldReset = "reset"
+)
+
+// Reload says what becomes of flows when the configuration changes. Those whose chain
+// stays as it was notice nothing; those that are denied now are reset.
+type Reload struct {
+	// Of flows that are still allowed, on a chain that has changed: pin: they go on with the chain that they began with. drain: so they do for a time, and are reset then. reset: they are reset. Default pin.
+	Old string `json:"old" jsonschema:"enum=pin,enum=drain,enum=reset"`
+	// How long drain gives them. Default 30s.
+	Drain Duration `json:"drain"`
+	// Connections that are denied now go on, too. Default false.
+	KeepDenied bool `json:"keep_denied"`
 }
 
 // Log says what is logged, and how.
@@ -86,6 +107,15 @@ type Layer struct {
 
 	// Rules is what File or Policy say; nil if the layer is no policy.
 	Rules *policy.Policy `json:"-"`
+}
+
+// Equal reports whether l and m are one layer under one name, its rules written alike.
+func (l Layer) Equal(m Layer) bool {
+	if (l.Rules == nil) != (m.Rules == nil) || l.Rules != nil && !l.Rules.Equal(m.Rules) {
+		return false
+	}
+	l.Policy, m.Policy, l.Rules, m.Rules = nil, nil, nil, nil
+	return reflect.DeepEqual(l, m)
 }
 
 // Chain is layers over a base.

@@ -21,7 +21,7 @@ const (
 // it says 0 or false. What depends on other keys is filled in by complete.
 
 func (c *Config) preset(*Config) {
-	c.Daemon = Daemon{Socket: DefaultSocket, Log: Log{"info", "auto"}, Drain: Duration(30 * time.Second)}
+	c.Daemon = Daemon{Socket: DefaultSocket, Log: Log{"info", "auto"}, Drain: Duration(30 * time.Second), Reload: Reload{Old: OldPin, Drain: Duration(30 * time.Second)}}
 	c.Defaults = Settings{
 		Interface: Interface{Name: "tun0", Mode: ModeTUN, MTU: 1500},
 		Network:   Network{IPv4: Net{netip.MustParsePrefix("10.0.2.0/24")}, IPv6: Net{netip.MustParsePrefix("fd00::/64")}},

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -77,8 +78,32 @@ func (a api) explain(r *http.Request, body []byte) (int, any, error) {
 }
 
 func (a api) reload(r *http.Request, _ []byte) (int, any, error) {
-	done, err := a.daemon.Reload(r.Context())
+	q, err := reloadQuery(r.URL.Query())
+	if err != nil {
+		return 0, nil, err
+	}
+	done, err := a.daemon.Reload(r.Context(), q)
 	return 0, done, err
+}
+
+func reloadQuery(v url.Values) (q ReloadQuery, err error) {
+	if q.Old = v.Get("old"); v.Has("old") && !slices.Contains([]string{config.OldPin, config.OldDrain, config.OldReset}, q.Old) {
+		return q, newProblem(http.StatusBadRequest, "old=%s: there are pin, drain and reset", q.Old)
+	}
+	if v.Has("drain") {
+		q.Drain = new(config.Duration)
+		if err := q.Drain.UnmarshalText([]byte(v.Get("drain"))); err != nil {
+			return q, newProblem(http.StatusBadRequest, "drain: %v", err)
+		}
+	}
+	if v.Has("keep_denied") {
+		keep, err := strconv.ParseBool(v.Get("keep_denied"))
+		if err != nil {
+			return q, newProblem(http.StatusBadRequest, "keep_denied=%s is neither true nor false", v.Get("keep_denied"))
+		}
+		q.KeepDenied = &keep
+	}
+	return q, nil
 }
 
 func (a api) attach(r *http.Request, body []byte) (int, any, error) {

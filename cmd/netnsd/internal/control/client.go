@@ -52,8 +52,22 @@ func (c Client) Explain(ctx context.Context, q Query) (a explain.Answer, err err
 	return a, c.do(ctx, http.MethodPost, "/v1/explain", q, nil, &a)
 }
 
-func (c Client) Reload(ctx context.Context) (r Reload, err error) {
-	return r, c.do(ctx, http.MethodPost, "/v1/reload", nil, nil, &r)
+func (c Client) Reload(ctx context.Context, q ReloadQuery) (r Reload, err error) {
+	v := make(url.Values)
+	if q.Old != "" {
+		v.Set("old", q.Old)
+	}
+	if q.Drain != nil {
+		v.Set("drain", q.Drain.String())
+	}
+	if q.KeepDenied != nil {
+		v.Set("keep_denied", strconv.FormatBool(*q.KeepDenied))
+	}
+	path := "/v1/reload"
+	if len(v) > 0 {
+		path += "?" + v.Encode()
+	}
+	return r, c.do(ctx, http.MethodPost, path, nil, nil, &r)
 }
 
 // Attach sends a request for an attachment, any value whose JSON is one: what it does

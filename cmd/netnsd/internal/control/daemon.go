@@ -28,7 +28,7 @@ type Daemon interface {
 	// Explain says what would become of q in the attachment.
 	Explain(ctx context.Context, attachment string, q explain.Query) (explain.Answer, error)
 	// Reload reads the file again and puts it in force, or fails and changes nothing.
-	Reload(context.Context) (Reload, error)
+	Reload(context.Context, ReloadQuery) (Reload, error)
 	// Defaults are those of the file for attachments that do not say otherwise.
 	Defaults() config.Settings
 	// Attach serves another namespace, until Detach or the daemon's end; a reload
@@ -112,12 +112,35 @@ type Flow struct {
 	BytesOut   uint64    `json:"bytes_out"`
 }
 
+// A ReloadQuery says what becomes of flows, where it is to be other than the file says.
+type ReloadQuery struct {
+	Old        string // "" = as the file says
+	Drain      *config.Duration
+	KeepDenied *bool
+}
+
+// Over is what r says, but for what q says.
+func (q ReloadQuery) Over(r config.Reload) config.Reload {
+	if q.Old != "" {
+		r.Old = q.Old
+	}
+	if q.Drain != nil {
+		r.Drain = *q.Drain
+	}
+	if q.KeepDenied != nil {
+		r.KeepDenied = *q.KeepDenied
+	}
+	return r
+}
+
 // Reload is what a reload has done.
 type Reload struct {
 	Generation uint64   `json:"generation"`
 	Attached   []string `json:"attached"`
 	Detached   []string `json:"detached"`
 	Changed    []string `json:"changed"`         // attached anew, or with another network
-	Reset      int      `json:"reset"`           // flows that the new rules deny
+	Denied     int      `json:"denied"`          // flows that the new rules deny
+	Old        int      `json:"old"`             // others, on a chain that has changed
+	Reset      int      `json:"reset"`           // flows of both that were reset
 	Notes      []string `json:"notes,omitempty"` // what takes a restart, and the like
 }

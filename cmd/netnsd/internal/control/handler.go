@@ -32,7 +32,7 @@ func (a api) routes() map[string]map[string]method {
 		"/v1/flows":                        {"GET": {do: a.flows, query: []string{"attachment"}}},
 		"/v1/flows/{id}":                   {"DELETE": {do: a.kill}},
 		"/v1/explain":                      {"POST": {do: a.explain, body: true}},
-		"/v1/reload":                       {"POST": {do: a.reload}},
+		"/v1/reload":                       {"POST": {do: a.reload, query: []string{"old", "drain", "keep_denied"}}},
 		"/v1/attachments":                  {"POST": {do: a.attach, body: true}},
 		"/v1/attachments/{name}":           {"DELETE": {do: a.detach}},
 		"/v1/attachments/{name}/published": {"POST": {do: a.publish, body: true}},

@@ -271,7 +271,7 @@ type slow struct {
 	began, end chan struct{}
 }
 
-func (d *slow) Reload(context.Context) (control.Reload, error) {
+func (d *slow) Reload(context.Context, control.ReloadQuery) (control.Reload, error) {
 	close(d.began)
 	<-d.end
 	return control.Reload{}, d.change("reload")
@@ -287,7 +287,7 @@ func TestCloseWaits(t *testing.T) {
 	d := &slow{began: make(chan struct{}), end: make(chan struct{})}
 	s.Serve(d)
 	asked := make(chan error)
-	go func() { asked <- second(control.Client{Path: path}.Reload(t.Context())) }()
+	go func() { asked <- second(control.Client{Path: path}.Reload(t.Context(), control.ReloadQuery{})) }()
 	<-d.began
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()

@@ -85,7 +85,7 @@ func (d *daemon) Explain(_ context.Context, attachment string, q explain.Query) 
 	return explain.Answer{Query: q.String(), Allowed: true}, nil
 }
 
-func (d *daemon) Reload(context.Context) (control.Reload, error) {
+func (d *daemon) Reload(context.Context, control.ReloadQuery) (control.Reload, error) {
 	return control.Reload{Generation: 2}, d.change("reload")
 }
 
@@ -516,7 +516,7 @@ func TestDaemonErrors(t *testing.T) {
 	} {
 		d.fail(e.err)
 		for name, err := range map[string]error{
-			"reload": second(c.Reload(t.Context())), "detach": c.Detach(t.Context(), "web"), "kill": c.Kill(t.Context(), 1),
+			"reload": second(c.Reload(t.Context(), control.ReloadQuery{})), "detach": c.Detach(t.Context(), "web"), "kill": c.Kill(t.Context(), 1),
 			"attach":  second(c.Attach(t.Context(), json.RawMessage(attach), nil)),
 			"publish": second(c.Publish(t.Context(), "web", config.Publish{Listen: ports(t, "127.0.0.1:80")})),
 		} {

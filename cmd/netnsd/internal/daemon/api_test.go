@@ -272,7 +272,7 @@ func TestAtOnce(t *testing.T) {
 		},
 		func() { allowed(d.Detach(t.Context(), "b")) },
 		func() { allowed(d.Detach(t.Context(), "a")) },
-		func() { _, err := d.Reload(t.Context()); allowed(err) },
+		func() { _, err := d.Reload(t.Context(), control.ReloadQuery{}); allowed(err) },
 		func() { allowed(d.Publish(t.Context(), "a", port)) },
 		func() { allowed(d.Unpublish(t.Context(), "a", port.ID())) },
 		func() { // a flow that may be cut off at any time
@@ -318,7 +318,7 @@ func TestAtOnce(t *testing.T) {
 	close(done)
 	watching.Wait()
 	allowed(d.Detach(t.Context(), "b"))
-	if _, err := d.Reload(t.Context()); err != nil {
+	if _, err := d.Reload(t.Context(), control.ReloadQuery{}); err != nil {
 		t.Error(err)
 	}
 	if s := only(t, d.Daemon); s.Name != "a" || s.State != control.StateUp || s.Problem != "" {

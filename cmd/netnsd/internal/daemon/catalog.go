@@ -82,8 +82,12 @@ func (d *Daemon) bases(draft *provider.Catalog, providers []config.Provider) (ma
 	return named, nil
 }
 
-// layer makes l. An audit is the same through all versions, as is what it counts.
+// layer makes l, or takes the one there is if the configuration in force has it alike.
+// An audit is the same through all versions, as is what it counts.
 func (d *Daemon) layer(l config.Layer) (provider.Layer, error) {
+	if as := d.alike(l); as != nil {
+		return as, nil
+	}
 	switch {
 	case l.Type == config.LayerAudit:
 		d.mu.Lock()
@@ -99,6 +103,22 @@ func (d *Daemon) layer(l config.Layer) (provider.Layer, error) {
 		return shadow.New(policy.Layer(l.Rules)), nil
 	}
 	return policy.Layer(l.Rules), nil
+}
+
+// alike is the layer in force of that name, if it was made of the same as l.
+func (d *Daemon) alike(l config.Layer) provider.Layer {
+	d.mu.Lock()
+	now := d.now
+	d.mu.Unlock()
+	if now == nil || !slices.ContainsFunc(now.Catalog.Layers, l.Equal) {
+		return nil
+	}
+	for _, e := range d.catalog.Snapshot().Entries {
+		if e.Layer != nil && e.Name == l.Name {
+			return e.Layer
+		}
+	}
+	return nil
 }
 
 // writable says why a new audit cannot be written: a chain whose layer does not start

@@ -240,7 +240,7 @@ func TestReloadOneAtATime(t *testing.T) {
 	defer d.Close()
 	done := make(chan error)
 	go func() {
-		_, err := d.Reload(t.Context())
+		_, err := d.Reload(t.Context(), control.ReloadQuery{})
 		done <- err
 	}()
 	w, err := os.OpenFile(file, os.O_WRONLY, 0) // waits for the reader
@@ -260,7 +260,7 @@ func TestReloadOneAtATime(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Error(err)
 	}
-	if _, err := d.Reload(t.Context()); !errors.Is(err, control.ErrInvalid) {
+	if _, err := d.Reload(t.Context(), control.ReloadQuery{}); !errors.Is(err, control.ErrInvalid) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	if s := d.Status(t.Context()); s.Generation != 2 || !strings.Contains(s.Problem, "no such file") {

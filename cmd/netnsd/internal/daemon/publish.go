@@ -88,15 +88,20 @@ func (a *attachment) closePublished(all []*gateway.Published) {
 	}
 }
 
-// withdraw closes ports that next does not have, and those that new rules have failed.
+// withdraw closes ports that next does not have, those that new rules have failed, and
+// those whose chain has changed.
 func (a *attachment) withdraw(next []config.Publish) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, p := range a.published {
 		i := slices.IndexFunc(a.cfg.Publish, func(p config.Publish) bool { return p.ID() == id })
-		if i < 0 || !slices.Contains(next, a.cfg.Publish[i]) || failed(p) {
+		switch {
+		case i < 0 || !slices.Contains(next, a.cfg.Publish[i]) || failed(p):
 			delete(a.published, id)
 			a.closePublished([]*gateway.Published{p})
+		case p.Old(): // opened again by republish
+			delete(a.published, id)
+			p.Leave()
 		}
 	}
 }

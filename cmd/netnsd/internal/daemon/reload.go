@@ -18,10 +18,10 @@ import (
 )
 
 // Reload implements [control.Daemon].
-func (d *Daemon) Reload(context.Context) (control.Reload, error) {
+func (d *Daemon) Reload(_ context.Context, q control.ReloadQuery) (control.Reload, error) {
 	d.cfg.Notify.reloading()
 	defer d.cfg.Notify.ready()
-	r, err := d.reread()
+	r, err := d.reread(q)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.problem = ""; err != nil {
@@ -30,13 +30,13 @@ func (d *Daemon) Reload(context.Context) (control.Reload, error) {
 		d.log.Error("reload refused, what was in force stays so", "error", err)
 		return r, err
 	}
-	d.log.Info("reloaded", "generation", r.Generation, "attached", r.Attached, "detached", r.Detached, "changed", r.Changed, "reset", r.Reset)
+	d.log.Info("reloaded", "generation", r.Generation, "attached", r.Attached, "detached", r.Detached, "changed", r.Changed, "denied", r.Denied, "old", r.Old, "reset", r.Reset)
 	return r, nil
 }
 
 // reread reads the file when it is its turn: of two reloads at once the later is to
 // have the last word.
-func (d *Daemon) reread() (control.Reload, error) {
+func (d *Daemon) reread(q control.ReloadQuery) (control.Reload, error) {
 	d.change.Lock()
 	defer d.change.Unlock()
 	next, err := config.Load(d.cfg.File)
@@ -46,7 +46,7 @@ func (d *Daemon) reread() (control.Reload, error) {
 	if err != nil {
 		return control.Reload{}, err
 	}
-	return d.put(next)
+	return d.put(next, q.Over(next.Daemon.Reload))
 }
 
 // A plan is what becomes of attachments.
@@ -68,12 +68,12 @@ func (p *plan) of(a *attachment) config.Attachment {
 func (d *Daemon) replace(next *config.Config) (control.Reload, error) {
 	d.change.Lock()
 	defer d.change.Unlock()
-	return d.put(next)
+	return d.put(next, next.Daemon.Reload)
 }
 
 // put puts next in force: catalog first, then attachments. On an error nothing has
 // changed. d.change is held.
-func (d *Daemon) put(next *config.Config) (control.Reload, error) {
+func (d *Daemon) put(next *config.Config, flows config.Reload) (control.Reload, error) {
 	p, err := d.plan(next)
 	if err != nil {
 		return control.Reload{}, err
@@ -81,14 +81,15 @@ func (d *Daemon) put(next *config.Config) (control.Reload, error) {
 	d.mu.Lock()
 	old := d.now
 	d.mu.Unlock()
-	reset, err := d.publish(next, p.all)
+	rejudged, err := d.publish(next, p.all, flows)
 	if err != nil {
 		return control.Reload{}, err
 	}
 	d.mu.Lock()
 	d.now, d.loaded = next, time.Now()
 	d.generation++
-	p.report.Generation, p.report.Reset = d.generation, reset
+	p.report.Generation = d.generation
+	p.report.Denied, p.report.Old, p.report.Reset = rejudged.Denied, rejudged.Old, rejudged.Reset
 	d.mu.Unlock()
 	d.settle(&p)
 	if old != nil {
@@ -154,20 +155,20 @@ func (a *attachment) same(c config.Attachment) bool {
 }
 
 // publish makes what c says of all the catalog's next state: whole, or not at all.
-// It returns how many flows were reset because they are denied now.
-func (d *Daemon) publish(c *config.Config, all []config.Attachment) (reset int, err error) {
+// flows says what becomes of those that live.
+func (d *Daemon) publish(c *config.Config, all []config.Attachment, flows config.Reload) (sum gateway.Rejudged, err error) {
 	draft := d.catalog.Draft()
 	if err := d.lay(draft, c, all); err != nil {
-		return 0, err
+		return sum, err
 	}
 	for _, a := range all {
 		if _, found := chains(draft.Snapshot(), a.Name); !found {
-			return 0, fmt.Errorf("attachment %s: not every socket finds a chain: name one", a.Name)
+			return sum, fmt.Errorf("attachment %s: not every socket finds a chain: name one", a.Name)
 		}
 	}
 	trial, err := d.tryOut(draft)
 	if err != nil {
-		return 0, err
+		return sum, err
 	}
 	defer func() { // it is no reason to call a reload failed that is in force
 		if e := trial.Close(); e != nil {
@@ -195,10 +196,18 @@ func (d *Daemon) publish(c *config.Config, all []config.Attachment) (reset int, 
 		case err != nil:
 			_ = p.Session.Prepare(nil, nil)
 		default:
-			reset += p.Gateway.Rejudge(gateway.Living{}).Reset
+			r := p.Gateway.Rejudge(living(flows))
+			sum.Denied += r.Denied
+			sum.Old += r.Old
+			sum.Reset += r.Reset
 		}
 	}
-	return reset, err
+	return sum, err
+}
+
+func living(r config.Reload) gateway.Living {
+	old := map[string]gateway.Old{config.OldPin: gateway.PinOld, config.OldDrain: gateway.DrainOld, config.OldReset: gateway.ResetOld}
+	return gateway.Living{Old: old[r.Old], Drain: time.Duration(r.Drain), KeepDenied: r.KeepDenied}
 }
 
 // tryOut builds every chain, also those that no socket can take yet. The session
@@ -300,7 +309,7 @@ func (d *Daemon) Attach(_ context.Context, c config.Attachment) (err error) {
 	if err := beside.Admit(c); err != nil {
 		return fmt.Errorf("attachment %s: %w: %w", c.Name, control.ErrInvalid, err)
 	}
-	if _, err := d.publish(now, append(all, c)); err != nil {
+	if _, err := d.publish(now, append(all, c), now.Daemon.Reload); err != nil {
 		return fmt.Errorf("attachment %s: %w: %w", c.Name, control.ErrInvalid, err)
 	}
 	a := d.attach(c, fromAPI, nil)
@@ -315,7 +324,7 @@ func (d *Daemon) Attach(_ context.Context, c config.Attachment) (err error) {
 	d.mu.Lock()
 	delete(d.attachments, c.Name)
 	d.mu.Unlock()
-	_, back := d.publish(now, all)
+	_, back := d.publish(now, all, now.Daemon.Reload)
 	err = errors.Join(err, back)
 	if errors.Is(err, control.ErrExists) { // a port of the host
 		return fmt.Errorf("attachment %s: %w", c.Name, err)
@@ -357,6 +366,6 @@ func (d *Daemon) Detach(_ context.Context, name string) error {
 	if gone != nil {
 		return errors.Join(err, gone)
 	}
-	_, rest := d.publish(now, all)
+	_, rest := d.publish(now, all, now.Daemon.Reload)
 	return errors.Join(err, rest)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/config"
+	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/opener"
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/plane"
 	"github.com/netnsd/netnsd/sockets/gateway"
@@ -66,7 +67,7 @@ func (d *Daemon) obey(signals <-chan os.Signal) error {
 			if s != unix.SIGHUP {
 				return nil
 			}
-			if _, err := d.Reload(context.Background()); err == nil {
+			if _, err := d.Reload(context.Background(), control.ReloadQuery{}); err == nil {
 				d.say()
 			}
 		case <-d.cfg.Opener.Ended():
