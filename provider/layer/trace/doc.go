@@ -6,7 +6,7 @@
 //	12:00:00.124810 #17 curl[4711] send 517 "\x16\x03\x01\x02\x00"... = 517 <9µs>
 //	12:00:00.124842 #17 curl[4711] recv 16384 = 1448 <23.1ms>
 //	12:00:00.147990 #17 curl[4711] setsockopt IPPROTO_TCP TCP_NODELAY [1] = 0 <2µs>
-//	12:00:00.148101 #17 curl[4711] close = 0 <8µs>
+//	12:00:00.148101 #17 curl[4711] close background = 0 <8µs>
 //
 // A line has the time at which the operation began, the number of the socket in its
 // session (#- is none), the process as far as it is known (nobody is asked for it), the
