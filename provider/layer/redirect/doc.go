@@ -43,8 +43,8 @@
 //
 // The layer replaces WSPConnect, WSPGetPeerName and WSPGetSockOpt (SO_BSP_STATE has the
 // peer in it), no data entry: the bytes do not pass it, and provider.Socket.Direct stays.
-// A connect costs a walk over the rules, less than a microsecond for ten
-// (BenchmarkConnect).
+// A connect costs a walk over the rules: 0.2 µs with one, 0.9 µs with a hundred, and an
+// allocation if it is redirected (BenchmarkConnect).
 //
 // # Datagrams
 //
@@ -54,8 +54,8 @@
 // a late answer to it comes with the address it really has. A destination that is in the
 // table is not asked about again, so that it does not change while a name that was given
 // for it runs out. On a chain of datagrams that a rule is about the layer stands in the
-// path of the bytes (BenchmarkSendTo has the price) and provider.Socket.Direct is nil;
-// with rules about tcp alone it replaces nothing there.
+// path of the bytes and provider.Socket.Direct is nil: 0.1 µs for a datagram, no
+// allocation (BenchmarkSendTo). With rules about tcp alone it replaces nothing there.
 //
 // If a socket sends to several destinations that lead to the same one (two name servers,
 // say), an answer cannot tell whose it is: it is that of the destination that was sent

@@ -59,11 +59,18 @@
 //
 // # Cost
 //
-// With data operations, as by default, the layer stands in the path of the bytes:
-// a gateway's short cuts are closed to it (provider.Socket.Direct is nil), and each line
-// takes about a microsecond (BenchmarkData). An operation that the destination filters
-// out costs two readings of the clock and allocates nothing. A stream that connected to
-// none of Config.To is left alone from then on: the layer steps aside.
+// With data operations, as by default, the layer stands in the path of the bytes, and a
+// gateway's short cuts are closed to it (provider.Socket.Direct is nil). For each data
+// operation, on 2 cores (BenchmarkData):
+//
+//	a line of text            440 ns
+//	with 32 bytes of data     570 ns
+//	a line of JSON           2600 ns and 4 allocations
+//	another destination       110 ns, no allocation: the clock and who it is for
+//	without data operations     0
+//
+// A stream that connected to none of Config.To is left alone from then on: the layer steps
+// aside.
 //
 // Without data operations (Ops: Control) it replaces no data entry: bytes pass it by, and
 // Direct is there as soon as a stream is connected. To know when that is it replaces
