@@ -105,12 +105,12 @@ func (in *instance) receive(next data) data {
 			granted, a := in.lim.take(st, down, ask, in.messages)
 			in.lim.mu.Unlock()
 			switch {
-			case a == spent:
-				return 0, st.spend()
 			case a == yes:
 				return st.move(next, m, down, granted, !in.messages && granted < want)
 			case in.next.Ready(s, wsa.FD_READ).Events == 0:
 				return st.move(next, m, down, 0, false) // an end or an error, which costs nothing
+			case a == spent:
+				return 0, st.spend()
 			}
 			in.lim.mu.Lock()
 			waits := in.lim.wait(st, down, 0)

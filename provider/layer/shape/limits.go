@@ -14,6 +14,7 @@ import (
 type limits struct {
 	mu      sync.Mutex
 	buckets map[key]*bucket
+	keyed   int       // of buckets: those that are not one socket's
 	idle    list.List // of *bucket: no socket has them; the oldest first
 	tickets uint64
 }
@@ -40,7 +41,7 @@ type bucket struct {
 
 // configure gives b the parameters of r, unless a later version has done so: sockets
 // that are pinned to an old one do not bring them back.
-func (b *bucket) configure(l *limits, r *Rule, version uint64, now time.Time) {
+func (b *bucket) configure(r *Rule, version uint64, now time.Time) {
 	if version < b.by {
 		return
 	}
@@ -52,7 +53,6 @@ func (b *bucket) configure(l *limits, r *Rule, version uint64, now time.Time) {
 		return max(1, burst)
 	}
 	for w, rate := range [ways]float64{down: float64(r.Down), up: float64(r.Up), conns: r.Conns} {
-		b.pipes[w].lim = l
 		if way(w) == conns {
 			b.pipes[w].set(rate, burst(rate, 0), now)
 		} else {
@@ -74,16 +74,23 @@ func (b *bucket) forgettable(now time.Time) bool {
 // bucket is the one of k, made if there is room, else that of all who found none.
 func (l *limits) bucket(k key, most int, now time.Time) *bucket {
 	b := l.buckets[k]
-	if b == nil && len(l.buckets) >= most {
-		l.forget(now)
-	}
-	if b == nil && len(l.buckets) >= most && k.socket == nil {
-		k = key{rule: k.rule, rest: true}
-		b = l.buckets[k]
+	if b == nil && k.socket == nil { // those of a socket are bounded as sockets are
+		if l.keyed >= most {
+			l.forget(now)
+		}
+		if l.keyed >= most {
+			k = key{rule: k.rule, rest: true}
+			b = l.buckets[k]
+		}
 	}
 	if b == nil {
 		b = &bucket{key: k}
-		l.buckets[k] = b
+		for i := range b.pipes {
+			b.pipes[i].lim = l
+		}
+		if l.buckets[k] = b; k.socket == nil {
+			l.keyed++
+		}
 	}
 	return b
 }
@@ -97,6 +104,7 @@ func (l *limits) forget(now time.Time) {
 	if b := e.Value.(*bucket); b.forgettable(now) {
 		l.idle.Remove(e)
 		delete(l.buckets, b.key)
+		l.keyed--
 		return
 	}
 	l.idle.MoveToBack(e) // the next is looked at the next time
@@ -132,7 +140,7 @@ func (l *limits) bind(st *state, rs *rules, remote provider.Addr, refusable bool
 			continue
 		}
 		b := l.bucket(keyOf(st.s, r, rs.ids[i], remote, names), rs.cfg.Buckets, now)
-		b.configure(l, r, rs.version, now)
+		b.configure(r, rs.version, now)
 		mine := has(st.buckets, b)
 		l.hold(b)
 		found = append(found, b)
@@ -151,17 +159,36 @@ func (l *limits) bind(st *state, rs *rules, remote provider.Addr, refusable bool
 			return e
 		}
 	}
+	var waited [ways]bool
 	for i := range st.waiters {
+		waited[i] = st.waiters[i].in != nil
 		st.waiters[i].leave()
 	}
 	for _, b := range st.buckets {
 		l.release(b)
 	}
 	st.buckets, st.rules, st.remote = found, rs, remote
+	for i, w := range waited {
+		if w {
+			l.goOn(st, &st.waiters[i])
+		}
+	}
 	if st.free.Store(nil); len(found) == 0 {
 		st.free.Store(rs)
 	}
 	return 0
+}
+
+// goOn has who waited in another bucket wait in one of its new ones, so that it is woken
+// there; at once if none of them makes it wait.
+func (l *limits) goOn(st *state, w *waiter) {
+	for _, b := range st.buckets {
+		if p := &b.pipes[w.way]; p.rate > 0 {
+			p.queue(w)
+			return
+		}
+	}
+	st.in.r.AfterFunc(nil, 0, w.wake)
 }
 
 func has(all []*bucket, b *bucket) bool {

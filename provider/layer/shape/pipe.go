@@ -65,7 +65,6 @@ func (p *pipe) most(w *waiter) int64 {
 // queue has w wait for its turn, by its ticket. A waiter waits in one pipe.
 func (p *pipe) queue(w *waiter) {
 	if w.in == p {
-		p.arm(0)
 		return
 	}
 	w.leave()
