@@ -123,3 +123,9 @@ func (r *Rule) leads(to provider.Addr) provider.Addr {
 	}
 	return provider.Addr{AddrPort: netip.AddrPortFrom(ip, port), Family: to.Family}
 }
+
+// Contract implements provider.Contracted: rules are about where the application goes,
+// and not about where it is led.
+func (*Layer) Contract() provider.Contract {
+	return provider.Contract{Kind: "redirect", Categories: wsa.LSP_REDIRECTOR, After: []string{"firewall", "sni"}}
+}

@@ -238,3 +238,9 @@ func (in *instance) close(s *provider.Socket, mode provider.CloseMode) wsa.Errno
 	st.up.set(nil, 0)
 	return e
 }
+
+// Contract implements provider.Contracted: what is denied uses nothing up, and names
+// are those that the application asks for.
+func (*Layer) Contract() provider.Contract {
+	return provider.Contract{Kind: "shape", Categories: wsa.LSP_INBOUND_MODIFY | wsa.LSP_OUTBOUND_MODIFY, After: []string{"firewall"}, Before: []string{"redirector"}}
+}

@@ -165,7 +165,8 @@ func judge(x *kit.Exchange, l provider.Learned) error {
 	return v.Errno.Err()
 }
 
-// Contract implements provider.Contracted: who has it ask stands above it.
+// Contract implements provider.Contracted. Where it stands among those that decide is
+// all the same: the whole chain is asked.
 func (layer) Contract() provider.Contract {
-	return provider.Contract{Kind: "sni", Categories: wsa.LSP_INSPECTOR, After: []string{"firewall", "learn"}}
+	return provider.Contract{Kind: "sni", Categories: wsa.LSP_INSPECTOR}
 }

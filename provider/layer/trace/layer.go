@@ -128,3 +128,12 @@ func (t *tracer) write(s *provider.Socket, v *event) {
 	v.chain = t.chain
 	t.out.add(v)
 }
+
+// Contract implements provider.Contracted: it shows what the application does, and what
+// it is told.
+func (*Layer) Contract() provider.Contract {
+	return provider.Contract{
+		Kind: "trace", Categories: wsa.LSP_INSPECTOR,
+		Before: []string{"audit", "firewall", "sni", "redirector", "inbound-modify", "outbound-modify"},
+	}
+}
