@@ -32,6 +32,11 @@ type Config struct {
 	PrivateNames bool
 	Audit        string    // --audit: a file, - is AuditTo, "" is none
 	AuditTo      io.Writer // default os.Stderr
+	// Shape and Redirect are rules of these layers, as their packages read them.
+	Shape, Redirect []string // --shape, --redirect
+	// Trace is where a line for each operation goes: --trace; a file, - is AuditTo, ""
+	// is none.
+	Trace string
 	// Learn is told what the program reaches; nil is nobody.
 	Learn *learn.Layer
 	// Shadow has the rules tried and not obeyed; [Chain.Shadow] counts.
@@ -58,11 +63,14 @@ type Chain struct {
 
 // New reads the rules and lays the chain out:
 //
-//	audit     sees all and changes nothing, so it is on top: what is denied below it is written down too
+//	trace     shows what the program does, and what it is told
+//	audit     sees all and changes nothing, so it stands above those that decide: what is denied below it is written down too
 //	learn     sees what policy below it lets pass, if it was asked for
 //	policy    decides; as a shadow it only says what it would
 //	loopback  under a shadow: denies the host's loopback all the same
 //	sni       with rules by name, and for learn: has policy decide on the server name of a ClientHello, too
+//	shape     limits what policy lets pass
+//	redirect  leads elsewhere what was allowed, under the names and addresses that were asked for
 //	host      the sockets of this machine
 //
 // The chain is mandatory: no socket is made around it.

@@ -11,7 +11,10 @@ import (
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/provider/layer/policy"
+	"github.com/netnsd/netnsd/provider/layer/redirect"
+	"github.com/netnsd/netnsd/provider/layer/shape"
 	"github.com/netnsd/netnsd/provider/layer/sni"
+	"github.com/netnsd/netnsd/provider/layer/trace"
 )
 
 // named is a layer and its name in the catalog.
@@ -44,7 +47,74 @@ func (c Config) layers() (all []named, a *audit.Layer, err error) {
 	if rules.ByName() || c.Learn != nil {
 		all = append(all, named{SNI, sni.Layer(sni.Config{Shadow: c.Shadow})})
 	}
-	return all, a, nil
+	more, err := c.asked()
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err = arrange(append(all, more...))
+	return all, a, err
+}
+
+// arrange puts all in an order that their contracts allow.
+func arrange(all []named) ([]named, error) {
+	var names []string
+	var layers []provider.Layer
+	for _, l := range all {
+		names, layers = append(names, l.name), append(layers, l.layer)
+	}
+	order, err := provider.Arrange(names, layers)
+	sorted := make([]named, 0, len(all))
+	for _, i := range order {
+		sorted = append(sorted, all[i])
+	}
+	return sorted, err
+}
+
+// asked are the layers that nobody has unless he asks for them.
+func (c Config) asked() (all []named, err error) {
+	if len(c.Shape) > 0 {
+		cfg, err := ParseShape(c.Shape)
+		if err != nil {
+			return nil, fmt.Errorf("--shape: %w", err)
+		}
+		l, err := shape.New(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("--shape: %w", err)
+		}
+		all = append(all, named{"shape", l})
+	}
+	if len(c.Redirect) > 0 {
+		var cfg redirect.Config
+		for _, text := range c.Redirect {
+			r, err := redirect.ParseRule(text)
+			if err != nil {
+				return nil, fmt.Errorf("--redirect: %w", err)
+			}
+			cfg.Rules = append(cfg.Rules, r)
+		}
+		l, err := redirect.New(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("--redirect: %w", err)
+		}
+		all = append(all, named{"redirect", l})
+	}
+	if c.Trace != "" {
+		all = append(all, named{"trace", trace.New(trace.Config{Path: c.Trace, Output: c.AuditTo})})
+	}
+	return all, nil
+}
+
+// ParseShape reads rules from several texts.
+func ParseShape(texts []string) (shape.Config, error) {
+	var all shape.Config
+	for _, text := range texts {
+		c, err := shape.Parse(text)
+		if err != nil {
+			return all, err
+		}
+		all.Rules = append(all.Rules, c.Rules...)
+	}
+	return all, all.Validate()
 }
 
 // Rules are what the flags and the file say. Without either, everything is

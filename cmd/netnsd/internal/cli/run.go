@@ -51,6 +51,21 @@ what these allowed, or with --shadow all that passed. The file is written also i
 signal, and stays as it was if nothing has run. Rules hide the host's unix sockets,
 so a program that passes under --learn may need --keep-socket under --policy.
 
+With --shape sockets are limited: bandwidth, connections a second, bytes in all, sockets
+at once. Rules are [tcp/|udp/]host[:ports]: SETTINGS, one behind another with ; or in
+flags of their own, and all that match hold. Settings are down=RATE, up=RATE (10MiB/s,
+8Mbit/s), burst=SIZE, conns=N/s, total=SIZE, sockets=N, and per=destination, name or
+socket for limits of each its own. Nothing is dropped but what a program sends over the
+rate in datagrams.
+
+With --redirect connections and datagrams go elsewhere than the program asks, and it does
+not see it: [tcp/|udp/]host[:ports]=ADDR[:PORT]. The first rule that matches holds. Rules
+of --allow, --deny and --policy are about what the program asks for; the new address is
+judged by none, so 127.0.0.1 is this host's.
+
+With --trace each operation of a socket is a line, as strace has one for each system
+call: what was asked, and what came of it.
+
 With -p a port of this host leads to a server inside, under its clients' own
 addresses: [HOSTADDR:]HOSTPORT[-LAST][:PORT[-LAST]][/tcp|/udp|/both][,proxy=v1|v2].
 Without HOSTADDR everybody who reaches this host reaches the server; HOSTPORT 0 is any
@@ -96,6 +111,10 @@ has run.`,
 	f.SetInterspersed(false) // what follows the program belongs to the program
 	ruleFlags(f, &cfg.Chain)
 	f.StringVar(&cfg.Chain.Audit, "audit", "", "write a JSON line per event of a socket to `FILE`; - is stderr")
+	f.StringArrayVar(&cfg.Chain.Shape, "shape", nil, "limit bandwidth, connections and bytes by `RULES`, as 'tcp/*:443: down=10MiB/s; conns=100/s'")
+	f.StringArrayVar(&cfg.Chain.Redirect, "redirect", nil, "lead `WHAT=ADDR[:PORT]` elsewhere, as example.com:443=127.0.0.1:8443")
+	f.StringVar(&cfg.Chain.Trace, "trace", "", "write a line per operation of a socket, to `FILE` or to stderr (--trace alone)")
+	f.Lookup("trace").NoOptDefVal = "-"
 	f.BoolVar(&cfg.Chain.Shadow, "shadow", false, "try the rules and do not enforce them; the audit says what would have been denied")
 	f.StringVar(&cfg.Learn, "learn", "", "when the program has ended, replace `FILE` by the least policy that lets it reach the same")
 	f.IntVar(&cfg.MTU, "mtu", run.DefaultMTU, "MTU of the link in `BYTES`")
@@ -109,7 +128,7 @@ has run.`,
 	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had; an audit that is not complete is status 125")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(given(f, "policy", "audit", "learn"), parseNets(&cfg, nets), names.parse(&cfg), parsePorts(&cfg, ports), parseUDP(&cfg, udp), shadowed(cfg.Chain)); err != nil {
+		if err := errors.Join(given(f, "policy", "audit", "learn", "trace"), parseNets(&cfg, nets), names.parse(&cfg), parsePorts(&cfg, ports), parseUDP(&cfg, udp), shadowed(cfg.Chain)); err != nil {
 			return usage(err)
 		}
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
