@@ -83,6 +83,15 @@ func mustPrecede(a, b Contract) string {
 	return ""
 }
 
+// CheckOrder says which two of layers, the first nearest the application, stand the
+// wrong way round, by their names: EINVAL.
+func CheckOrder(names []string, layers []Layer) error {
+	if why := disorder(names, layers); why != "" {
+		return &CatalogError{Op: "order", Entry: "layers", Errno: wsa.EINVAL, Reason: why}
+	}
+	return nil
+}
+
 // disorder says which two of layers, the first nearest the application, stand the
 // wrong way round; "" if none do.
 func disorder(names []string, layers []Layer) string {

@@ -1,10 +1,18 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/layer/audit"
+	"github.com/netnsd/netnsd/provider/layer/policy"
+	"github.com/netnsd/netnsd/provider/layer/redirect"
+	"github.com/netnsd/netnsd/provider/layer/shape"
+	"github.com/netnsd/netnsd/provider/layer/trace"
 )
 
 // checker finds what cannot be in a configuration that has its defaults. wrong
@@ -113,19 +121,30 @@ func (c *checker) catalog() {
 }
 
 func (c *checker) layer(path string, l Layer) {
-	c.word(below(path, "type"), l.Type, LayerPolicy, LayerAudit)
+	c.word(below(path, "type"), l.Type, LayerPolicy, LayerAudit, LayerTrace, LayerShape, LayerRedirect)
+	keys, known := layerKeys[l.Type]
+	for _, k := range l.given() {
+		if known && !slices.Contains(keys, k) {
+			c.wrong(below(path, k), "%s %s has no %s; it takes %s", article(l.Type), l.Type, k, strings.Join(keys, ", "))
+		}
+	}
 	switch {
 	case l.Type == LayerPolicy && (l.File == "") == (l.Policy == nil):
 		c.wrong(path, "a policy has its rules in file or in policy; one of them")
 	case l.Type == LayerPolicy && l.File == "-":
 		c.wrong(below(path, "file"), "a policy is read from a file, as it is read again by a reload")
-	case l.Type == LayerAudit && l.File == "":
-		c.wrong(path, "an audit needs the file that it writes to; - is stderr")
-	case l.Type == LayerAudit && l.Policy != nil:
-		c.wrong(below(path, "policy"), "an audit has no rules")
-	case l.Type == LayerAudit && l.Shadow:
-		c.wrong(below(path, "shadow"), "an audit has no rules that could be tried")
+	case (l.Type == LayerAudit || l.Type == LayerTrace) && l.File == "":
+		c.wrong(path, "%s %s needs the file that it writes to; - is stderr", article(l.Type), l.Type)
+	case (l.Type == LayerShape || l.Type == LayerRedirect) && len(l.Rules) == 0:
+		c.wrong(path, "a %s needs rules, a list of texts", l.Type)
 	}
+}
+
+func article(word string) string {
+	if strings.ContainsRune("aeiou", rune(word[0])) {
+		return "an"
+	}
+	return "a"
 }
 
 // maxLayers leaves room in a chain for the base and for sni (provider.MaxStoreys).
@@ -147,9 +166,32 @@ func (c *checker) chain(path string, k Chain) {
 			c.wrong(at, "the layer %s stands in this chain already", name)
 		}
 	}
+	c.order(below(path, "layers"), k.Layers)
 	if !slices.ContainsFunc(c.Catalog.Providers, func(p Provider) bool { return p.Name == k.Base }) {
 		c.wrong(below(path, "base"), "there is no provider %q in catalog.providers", k.Base)
 	}
+}
+
+// order holds the layers of a chain to their contracts.
+func (c *checker) order(path string, names []string) {
+	var known []string
+	var layers []provider.Layer
+	for _, name := range names {
+		for _, l := range c.Catalog.Layers {
+			if stands := contracts[l.Type]; l.Name == name && stands != nil {
+				known, layers = append(known, name), append(layers, stands)
+			}
+		}
+	}
+	if e, ok := errors.AsType[*provider.CatalogError](provider.CheckOrder(known, layers)); ok {
+		c.wrong(path, "%s", e.Reason)
+	}
+}
+
+// contracts are layers to be asked for theirs.
+var contracts = map[string]provider.Layer{
+	LayerPolicy: policy.Layer(nil), LayerAudit: (*audit.Layer)(nil), LayerTrace: (*trace.Layer)(nil),
+	LayerShape: (*shape.Layer)(nil), LayerRedirect: (*redirect.Layer)(nil),
 }
 
 func (c *checker) selections(path string, all []Selection) {

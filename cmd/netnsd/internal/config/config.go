@@ -1,12 +1,5 @@
 package config
 
-import (
-	"encoding/json"
-	"reflect"
-
-	"github.com/netnsd/netnsd/provider/layer/policy"
-)
-
 // Config is a whole file. After [Load] every default is filled in and every
 // reference leads somewhere.
 type Config struct {
@@ -84,38 +77,6 @@ type Provider struct {
 	Name string `json:"name" jsonschema:"required"`
 	// host: the sockets of this machine.
 	Type string `json:"type" jsonschema:"required,enum=host"`
-}
-
-// Layer types.
-const (
-	LayerPolicy = "policy"
-	LayerAudit  = "audit"
-)
-
-// Layer is a layered provider.
-type Layer struct {
-	// What chains call it, and verdicts name.
-	Name string `json:"name" jsonschema:"required"`
-	// policy: decides by rules. audit: writes a JSON line per event of a socket.
-	Type string `json:"type" jsonschema:"required,enum=policy,enum=audit"`
-	// Of a policy: the file with its rules. Of an audit: the file to append to; - is stderr.
-	File string `json:"file,omitempty"`
-	// Of a policy: its rules, in place of file; the content of a policy file.
-	Policy json.RawMessage `json:"policy,omitempty"`
-	// Of a policy: the rules are tried and not obeyed; the audit says what would have been denied. Default false.
-	Shadow bool `json:"shadow,omitempty"`
-
-	// Rules is what File or Policy say; nil if the layer is no policy.
-	Rules *policy.Policy `json:"-"`
-}
-
-// Equal reports whether l and m are one layer under one name, its rules written alike.
-func (l Layer) Equal(m Layer) bool {
-	if (l.Rules == nil) != (m.Rules == nil) || l.Rules != nil && !l.Rules.Equal(m.Rules) {
-		return false
-	}
-	l.Policy, m.Policy, l.Rules, m.Rules = nil, nil, nil, nil
-	return reflect.DeepEqual(l, m)
 }
 
 // Chain is layers over a base.

@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 	if d := c.Daemon; d.Socket != config.DefaultSocket || d.Drain != config.Duration(30*time.Second) || d.Metrics != "" || d.Log != (config.Log{Level: "info", Format: "auto"}) {
 		t.Errorf("daemon: %+v", d)
 	}
-	if k := c.Catalog; len(k.Providers) != 1 || len(k.Chains) != 1 || k.Chains[0].Base != "host" || len(k.Select) != 1 || k.Select[0].Chain != "default" || k.Layers[0].Rules == nil {
+	if k := c.Catalog; len(k.Providers) != 1 || len(k.Chains) != 1 || k.Chains[0].Base != "host" || len(k.Select) != 1 || k.Select[0].Chain != "default" || k.Layers[0].Decides == nil {
 		t.Errorf("catalog: %+v", k)
 	}
 	a := c.Attachments[0]
@@ -92,7 +92,7 @@ func TestExample(t *testing.T) {
 		if pos == "" {
 			continue
 		}
-		if rules := l.Rules.Config().Rules; !strings.HasSuffix(rules[0].Pos, pos) {
+		if rules := l.Decides.Config().Rules; !strings.HasSuffix(rules[0].Pos, pos) {
 			t.Errorf("the rule of %s stands at %s, want %s", l.Name, rules[0].Pos, pos)
 		}
 	}

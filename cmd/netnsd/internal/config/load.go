@@ -55,6 +55,7 @@ func Parse(file string, src []byte) (*Config, error) {
 		}
 		r.config.complete(dir)
 		r.policies()
+		r.rules()
 		(&checker{r.config, r.wrong}).all()
 	}
 	if len(r.errs) > 0 {
@@ -76,16 +77,31 @@ func (r *reader) policies() {
 		case l.Type != LayerPolicy:
 			continue
 		case inline != nil:
-			l.Rules, err = policy.ParseNode(r.file, r.src, inline)
+			l.Decides, err = policy.ParseNode(r.file, r.src, inline)
 		case l.Policy != nil: // of the default catalog
-			l.Rules, err = policy.Parse("default", l.Policy)
+			l.Decides, err = policy.Parse("default", l.Policy)
 		case l.File != "" && l.File != "-":
-			l.Rules, err = readPolicy(l.File)
+			l.Decides, err = readPolicy(l.File)
 		}
 		if f, ok := errors.AsType[*policy.FileError](err); ok {
 			r.errs = append(r.errs, &Error{path, *f})
 		} else if err != nil {
 			r.wrong(below(path, "file"), "%v", unwrapped(err))
+		}
+	}
+}
+
+// rules reads those of the other layers.
+func (r *reader) rules() {
+	for i := range r.config.Catalog.Layers {
+		path := below(item("catalog.layers", i), "rules")
+		at, err := r.config.Catalog.Layers[i].read()
+		switch {
+		case err == nil:
+		case at >= 0:
+			r.wrong(item(path, at), "%v", err)
+		default:
+			r.wrong(path, "%v", err)
 		}
 	}
 }

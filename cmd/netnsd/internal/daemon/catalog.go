@@ -16,8 +16,11 @@ import (
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/provider/layer/policy"
+	"github.com/netnsd/netnsd/provider/layer/redirect"
 	"github.com/netnsd/netnsd/provider/layer/shadow"
+	"github.com/netnsd/netnsd/provider/layer/shape"
 	"github.com/netnsd/netnsd/provider/layer/sni"
+	"github.com/netnsd/netnsd/provider/layer/trace"
 )
 
 // lay makes draft what c says, for the attachments all.
@@ -25,6 +28,7 @@ func (d *Daemon) lay(draft *provider.Catalog, c *config.Config, all []config.Att
 	if err := draft.Reset(); err != nil {
 		return err
 	}
+	d.updates = nil
 	bases, err := d.bases(draft, c.Catalog.Providers)
 	if err != nil {
 		return err
@@ -83,42 +87,62 @@ func (d *Daemon) bases(draft *provider.Catalog, providers []config.Provider) (ma
 }
 
 // layer makes l, or takes the one there is if the configuration in force has it alike.
-// An audit is the same through all versions, as is what it counts.
+// An audit is the same through all versions, as is what it counts; so is a shape, whose
+// limits change under those who use them when the draft is in force.
 func (d *Daemon) layer(l config.Layer) (provider.Layer, error) {
-	if as := d.alike(l); as != nil {
+	if as := d.inForce(l.Name); as != nil && d.alike(l) {
 		return as, nil
 	}
-	switch {
-	case l.Type == config.LayerAudit:
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.audits[l.File] == nil {
-			if err := writable(l.File); err != nil {
-				return nil, err
-			}
-			d.audits[l.File] = audit.New(audit.Config{Path: l.File, Owners: true})
+	switch l.Type {
+	case config.LayerAudit:
+		return d.audit(l)
+	case config.LayerTrace:
+		if err := writable(l.File); err != nil {
+			return nil, err
 		}
-		return d.audits[l.File], nil
-	case l.Shadow:
-		return shadow.New(policy.Layer(l.Rules)), nil
+		return trace.New(trace.Config{Path: l.File}), nil
+	case config.LayerShape:
+		if s, ok := d.inForce(l.Name).(*shape.Layer); ok {
+			d.updates = append(d.updates, func() error { return s.Update(l.Shape) })
+			return s, nil
+		}
+		return shape.New(l.Shape)
+	case config.LayerRedirect:
+		return redirect.New(l.Redirect)
 	}
-	return policy.Layer(l.Rules), nil
+	if l.Shadow {
+		return shadow.New(policy.Layer(l.Decides)), nil
+	}
+	return policy.Layer(l.Decides), nil
 }
 
-// alike is the layer in force of that name, if it was made of the same as l.
-func (d *Daemon) alike(l config.Layer) provider.Layer {
+func (d *Daemon) audit(l config.Layer) (provider.Layer, error) {
 	d.mu.Lock()
-	now := d.now
-	d.mu.Unlock()
-	if now == nil || !slices.ContainsFunc(now.Catalog.Layers, l.Equal) {
-		return nil
+	defer d.mu.Unlock()
+	if d.audits[l.File] == nil {
+		if err := writable(l.File); err != nil {
+			return nil, err
+		}
+		d.audits[l.File] = audit.New(audit.Config{Path: l.File, Owners: true})
 	}
+	return d.audits[l.File], nil
+}
+
+// inForce is the layer of the catalog that has this name, nil if there is none.
+func (d *Daemon) inForce(name string) provider.Layer {
 	for _, e := range d.catalog.Snapshot().Entries {
-		if e.Layer != nil && e.Name == l.Name {
+		if e.Layer != nil && e.Name == name {
 			return e.Layer
 		}
 	}
 	return nil
+}
+
+// alike says that the configuration in force has l, made of the same.
+func (d *Daemon) alike(l config.Layer) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.now != nil && slices.ContainsFunc(d.now.Catalog.Layers, l.Equal)
 }
 
 // writable says why a new audit cannot be written: a chain whose layer does not start
@@ -145,7 +169,7 @@ func storeys(draft *provider.Catalog, c *config.Config, ch config.Chain, layers 
 		}
 		ids = append(ids, id)
 		for _, l := range c.Catalog.Layers {
-			if l.Name == name && l.Rules != nil && l.Rules.ByName() {
+			if l.Name == name && l.Decides != nil && l.Decides.ByName() {
 				byName, obeyed = true, obeyed || !l.Shadow
 			}
 		}

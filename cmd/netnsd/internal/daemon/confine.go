@@ -40,7 +40,7 @@ func needs(file string, c *config.Config) confine.Config {
 	for _, l := range c.Catalog.Layers {
 		switch {
 		case l.File == "" || l.File == "-":
-		case l.Type == config.LayerAudit:
+		case l.Type == config.LayerAudit, l.Type == config.LayerTrace:
 			n.Append = append(n.Append, appends(l.File)...)
 		default:
 			n.Read = append(n.Read, folders(l.File)...)

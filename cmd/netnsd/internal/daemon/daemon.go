@@ -32,6 +32,7 @@ type Daemon struct {
 	resources provider.Resources
 	handles   atomic.Uint64 // a flow's id is its handle
 	audits    map[string]*audit.Layer
+	updates   []func() error // of layers in force, for when the draft is; d.change is held
 	routes    *plane.Routes
 	missing   []string // of what is to hold us, and why
 

@@ -189,6 +189,13 @@ func (d *Daemon) publish(c *config.Config, all []config.Attachment, flows config
 	if err == nil {
 		err = d.catalog.Publish(draft)
 	}
+	if err == nil {
+		for _, update := range d.updates {
+			if e := update(); e != nil { // it was tried when the file was read
+				d.log.Error("a layer keeps its parameters", "error", e)
+			}
+		}
+	}
 	for _, a := range planes {
 		p := a.live()
 		switch {
