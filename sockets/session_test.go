@@ -179,7 +179,7 @@ func TestPanicInLayer(t *testing.T) {
 
 func TestChainsAreBuiltOnce(t *testing.T) {
 	b := new(script)
-	catalog := socketstest.Catalog(t, b)
+	catalog := socketstest.Catalog(t, b, new(starts))
 	s := startup(t, sockets.Config{Catalog: catalog})
 	if b.starts.Load() != 0 {
 		t.Error("a chain was built before it was needed")
@@ -197,8 +197,15 @@ func TestChainsAreBuiltOnce(t *testing.T) {
 	if _, err := catalog.InstallLayer("more", panics{}); err != nil {
 		t.Fatal(err)
 	}
-	d := dial(t, s)
-	if d.Socket().Chain() == old {
+	same := dial(t, s)
+	if same.Socket().Chain() != old {
+		t.Error("another chain is used for an entry that is as it was")
+	}
+	same.Close()
+	if err := catalog.Publish(draft(t, catalog, new(starts))); err != nil {
+		t.Fatal(err)
+	}
+	if d := dial(t, s); d.Socket().Chain() == old {
 		t.Error("a new generation of the catalog uses the old chain")
 	}
 	select {
