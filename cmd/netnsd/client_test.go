@@ -100,7 +100,7 @@ func reset(args []string) error {
 	return err
 }
 
-// halfclose ADDR BYTES: sends, says that it has sent all, and expects back the
+// halfclose ADDR BYTES [CHUNK]: sends, says that it has sent all, and expects back the
 // sum of what arrived.
 func halfClose(args []string) error {
 	size, err := strconv.Atoi(args[1])
@@ -113,7 +113,15 @@ func halfClose(args []string) error {
 	}
 	defer c.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(c, sum), io.LimitReader(new(pattern), int64(size))); err != nil {
+	to := io.MultiWriter(c, sum)
+	if len(args) > 2 {
+		chunk, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		to = chunks{to, chunk}
+	}
+	if _, err := io.Copy(to, io.LimitReader(new(pattern), int64(size))); err != nil {
 		return err
 	}
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
@@ -124,6 +132,21 @@ func halfClose(args []string) error {
 		err = fmt.Errorf("the server has seen %q, sent was %x", answer, sum.Sum(nil))
 	}
 	return err
+}
+
+// chunks writes so many bytes at once.
+type chunks struct {
+	w io.Writer
+	n int
+}
+
+func (c chunks) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = c.w.Write(b[n:min(n+c.n, len(b))])
+		n += m
+	}
+	return n, err
 }
 
 // udp ADDR [TIMEOUT]: one datagram and its echo.

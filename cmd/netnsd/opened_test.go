@@ -81,7 +81,7 @@ catalog:
   layers:
     - {name: rules, type: policy, file: %s}
     - {name: trail, type: audit, file: %s}
-  chains: [{name: one, layers: [rules, trail]}]
+  chains: [{name: one, layers: [trail, rules]}]
   select: [{chain: one}]
 attachments: [{name: a, netns: {name: %s}}]
 `
