@@ -27,6 +27,11 @@
 // A layer may end a socket later than WSPCloseSocket returns, to deliver bytes
 // that it holds: the handle, and the quota, are free when the base has closed.
 //
+// Where a layer may stand in a chain it says itself ([Contract]); a chain that has it
+// otherwise is not installed, and [Arrange] sorts layers. Policies compose by
+// intersection: all are asked, and the first denial holds, so one more narrows and
+// never widens.
+//
 // The package imports the standard library alone. It never waits: waiting is in
 // package sockets. Names are the SDK's where the SDK has one.
 //
@@ -133,8 +138,9 @@
 //     Update(cfg) changes parameters under living sockets, all or nothing.
 //     Reload builds the new version whole, swaps one pointer, and decides anew
 //     for living sockets: [Catalog.Draft], and in packages sockets and gateway
-//     Prepare and Rejudge. [TestLaw13Refcounts, TestLaw13Resources; TestPrepare and
-//     TestRejudgeStream there; Update comes with issue "The chain in operation".]
+//     Prepare and Rejudge. What is equal in both versions keeps its id and its chain
+//     ([Snapshot.Same]). [TestLaw13Refcounts, TestLaw13Resources, TestDraftKeeps;
+//     TestPrepare, TestRejudgeStream and TestLiving there; TestUpdate of layer/shape.]
 //  14. The guard stands at every function value that crosses a storey (entries,
 //     wake, timers, condition functions, kit functions). A panic fails that
 //     socket, is counted and reported with the layer's name. A layer starts

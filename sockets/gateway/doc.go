@@ -125,8 +125,10 @@
 //
 // # When rules change
 //
-// What begins after a change of the catalog takes the new chains. What lives stays
-// on those that made it; [Gateway.Rejudge] ends what the new ones deny. What a stream
+// What begins after a change of the catalog takes the new chains; one whose entry is
+// the same in both is the same chain. What lives stays on the chain that made it;
+// [Gateway.Rejudge] ends what the new ones deny, and does with others whose chain has
+// gone as [Living] says. A [Published] stays on the old one until it is left for another. What a stream
 // begins with is judged by those of the time at which it is known; one that was made by
 // a chain without a layer that reads ClientHellos, under rules that need one, counts as
 // one without a server name.

@@ -36,9 +36,12 @@
 // # Reload
 //
 // The file is read and checked whole, and every chain built, before anything
-// changes; then one pointer is swapped ([provider.Catalog.Publish]). Sockets stay
-// on the version that made them; flows that the new one denies are reset
-// (gateway.Rejudge). Attachments that are new, gone or otherwise described are
+// changes; then one pointer is swapped ([provider.Catalog.Publish]). A layer that is
+// written as it was is the layer that it was, and a chain of such layers the same chain.
+// Of a shape the limits change in place. Other sockets stay on the version that made
+// them for as long as daemon.reload says; flows that the new one denies are reset
+// (gateway.Rejudge, gateway.Living). A published port whose chain has changed is closed
+// and opened again, and who comes between is refused. Attachments that are new, gone or otherwise described are
 // begun, ended, or begun anew; the others are not disturbed. On an error all stays
 // as it was, and the status says that a reload failed and why.
 //
