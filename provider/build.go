@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -17,9 +18,9 @@ type Host interface {
 	// chain's table.
 	CreateHandle(*Socket) (uint64, wsa.Errno)
 	CloseHandle(*Socket)
-	// Panicked is told of a panic that a guard caught. It must not call the table:
-	// locks may be held.
-	Panicked(*Panic)
+	// Reported is told of what a guard caught. It must not call the table: locks may
+	// be held.
+	Reported(*Report)
 }
 
 // BuildConfig is what Build needs besides the catalog.
@@ -27,6 +28,12 @@ type BuildConfig struct {
 	Host      Host         // required
 	Resources *Resources   // nil: the chain's own
 	Log       *slog.Logger // nil: discarded
+
+	// Budget is how long a call of a layer may take, and what the end of the chain waits
+	// for WSPCleanup and for goroutines; WSPStartup, which may read files, has six of
+	// them. 0: DefaultBudget. Negative: for ever.
+	Budget  time.Duration
+	Breaker BreakerConfig // of every layer
 }
 
 // BuildError says which storey could not be raised. It unwraps to the code that
@@ -65,10 +72,17 @@ func (s *Snapshot) Build(id CatalogID, cfg BuildConfig) (*Chain, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Chain{Info: entry.Info, host: cfg.Host, res: cfg.Resources, done: make(chan struct{})}
+	if cfg.Budget == 0 {
+		cfg.Budget = DefaultBudget
+	}
+	c := &Chain{
+		Info: entry.Info, Version: s.Generation, name: entry.Name,
+		host: cfg.Host, res: cfg.Resources, budget: cfg.Budget, done: make(chan struct{}),
+	}
+	c.watchdog.start(cfg.Budget)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.refs.Store(1)
-	b := &builder{snapshot: s, entry: entry, chain: c, build: build{resources: cfg.Resources}, log: cfg.Log}
+	b := &builder{snapshot: s, entry: entry, chain: c, build: build{resources: cfg.Resources}, log: cfg.Log, breaker: cfg.Breaker.defaults()}
 	b.upcalls = &Upcalls{CreateSocketHandle: c.createSocketHandle, GetProviderPath: s.providerPath}
 	if err := b.raise(); err != nil {
 		c.Retire()
@@ -95,6 +109,7 @@ type builder struct {
 	build    build
 	upcalls  *Upcalls
 	log      *slog.Logger
+	breaker  BreakerConfig
 	edge     ProcTable
 }
 
@@ -123,25 +138,27 @@ func (b *builder) fail(storey string, e wsa.Errno, format string, args ...any) e
 	return &BuildError{Chain: b.entry.Info.Name, Storey: storey, Errno: e, Reason: fmt.Sprintf(format, args...)}
 }
 
-func (b *builder) request(e *Entry, info *ProtocolInfo, place Place) *StartupRequest {
+func (b *builder) request(e *Entry, g *guard, info *ProtocolInfo, place Place) *StartupRequest {
 	return &StartupRequest{
 		Version: Version, Info: info, Place: place, Upcalls: b.upcalls, Data: WSPData{Version: Version, HighVersion: Version},
 		Log:   b.log.With("chain", b.entry.Info.Name, "storey", e.Name),
-		build: &b.build, chain: b.chain, layer: e.Name,
+		build: &b.build, chain: b.chain, guard: g,
 	}
 }
 
 func (b *builder) openBase(base *Entry, depth int) error {
 	own := base.Info // the base never sees the chain
-	r := b.request(base, &own, Place{Index: depth - 1, Depth: depth, Self: own.CatalogEntryID, Entry: own.CatalogEntryID})
+	g := &guard{chain: b.chain, layer: base.Name}
+	b.chain.base = g
+	r := b.request(base, g, &own, Place{Index: depth - 1, Depth: depth, Self: own.CatalogEntryID, Entry: own.CatalogEntryID})
 	table, e := startBase(base.Base, r)
 	if e != 0 {
 		return b.fail(base.Name, initFailure(e), "the base failed to start: %s", e.Name())
 	}
-	r.started = true
+	r.phase.Store(hasStarted)
 	if table.WSPCleanup != nil {
 		table.WSPCleanup = once(table.WSPCleanup)
-		b.chain.cleanups = []func() wsa.Errno{table.WSPCleanup}
+		b.chain.cleanups = []cleanup{{run: table.WSPCleanup}}
 	}
 	if r.Data.Version != Version {
 		return b.fail(base.Name, wsa.EINVALIDPROVIDER, "the base speaks version %s of the SPI, not 2.2", r.Data)
@@ -165,85 +182,6 @@ func (b *builder) openBase(base *Entry, depth int) error {
 	}
 	b.chain.storeys = []Storey{{ID: own.CatalogEntryID, Name: base.Name, Replaces: replaced(&table)}}
 	return nil
-}
-
-func startBase(base Base, r *StartupRequest) (t ProcTable, e wsa.Errno) {
-	defer r.chain.guard(r.layer).caught("WSPStartup", nil, &e)
-	return base.Startup(r)
-}
-
-func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
-	c := b.chain
-	g := c.guard(entry.Name)
-	r := b.request(entry, &c.Info, b.placeOf(index, storeys))
-	d, decides := entry.Layer.(Decider)
-	if decides {
-		on := onFailure(d, g)
-		if on == FailureUnstated {
-			return b.fail(entry.Name, wsa.EPROVIDERFAILEDINIT, "a layer that decides must state on_failure: closed or open")
-		}
-		b.build.decider = &deciding{d: d, guard: g, on: on}
-	}
-	below := c.Table
-	next := below
-	next.Watch, next.WSPAccept = g.watchBelow(next.Watch), g.acceptBelow(next.WSPAccept)
-	table, e := startLayer(entry.Layer, r, &next)
-	r.started = true
-	if e != 0 {
-		return b.fail(entry.Name, initFailure(e), "the layer failed to start: %s", e.Name())
-	}
-	err := b.checkGroups(entry, r, &table)
-	if r.Data.Version != Version {
-		err = b.fail(entry.Name, wsa.EINVALIDPROVIDER, "the layer speaks version %s of the SPI, not 2.2", r.Data)
-	}
-	if err != nil {
-		if table.WSPCleanup != nil {
-			c.cleanups = append([]func() wsa.Errno{once(g.cleanup(table.WSPCleanup))}, c.cleanups...)
-		}
-		return err
-	}
-	s := Storey{ID: entry.Info.CatalogEntryID, Name: entry.Name, Replaces: replaced(&table), Decides: decides, Observes: r.observe != nil, Reads: r.readsHellos}
-	c.storeys = append([]Storey{s}, c.storeys...)
-	if s.inPath() {
-		c.inPath |= 1 << index
-	}
-	ask := b.build.decider
-	b.build.decider = nil
-	if decides {
-		c.deciders = append([]deciding{*ask}, c.deciders...)
-	}
-	if w, ok := entry.Layer.(Witness); ok {
-		c.witnesses = append([]witness{{w, g}}, c.witnesses...)
-	}
-	if a, ok := entry.Layer.(AnswerWitness); ok {
-		c.listeners = append([]listener{{a, g}}, c.listeners...)
-	}
-	table = g.guarded(table, &below, index)
-	if table.WSPCleanup != nil {
-		table.WSPCleanup = once(table.WSPCleanup)
-		c.cleanups = append([]func() wsa.Errno{table.WSPCleanup}, c.cleanups...)
-	}
-	table.fill(&c.Table)
-	if decides && ask.sends {
-		table.WSPSendTo = (&decider{ask: ask}).sendTo(table.WSPSendTo)
-	}
-	if r.observe != nil && r.Info.MessageOriented() {
-		table.WSPSendTo = g.observed(r.observe, table.WSPSendTo)
-	}
-	c.Table = table
-	return nil
-}
-
-// onFailure asks once, contained: it is needed when the layer has failed already.
-func onFailure(d Decider, g guard) (on OnFailure) {
-	var e wsa.Errno
-	defer g.caught("OnFailure", nil, &e)
-	return d.OnFailure()
-}
-
-func startLayer(l Layer, r *StartupRequest, next *ProcTable) (t ProcTable, e wsa.Errno) {
-	defer r.chain.guard(r.layer).caught("WSPStartup", nil, &e)
-	return l.Startup(r, next)
 }
 
 // initFailure is what becomes of WSPStartup's code: it goes up as it is (winsock-spi

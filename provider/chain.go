@@ -2,12 +2,10 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/netnsd/netnsd/provider/wsa"
+	"time"
 )
 
 // A Chain is a finished house: a base, the layers on it, and the table of the
@@ -18,6 +16,11 @@ type Chain struct {
 	Table ProcTable
 	// Info is the catalog entry that the chain was built of. Socket.Info points here.
 	Info ProtocolInfo
+	// Version is the generation of the catalog that the chain was built of.
+	Version uint64
+
+	name   string // the entry's in the catalog
+	budget time.Duration
 
 	storeys   []Storey
 	path      Path   // the base's
@@ -27,9 +30,15 @@ type Chain struct {
 	listeners []listener
 	slots     int
 	host      Host
-	cleanups  []func() wsa.Errno // roof first, the base last; each at most once
+	guards    []*guard  // of the layers, roof first
+	base      *guard    // which contains the start of the base, and nothing else
+	flown     []*guard  // those that are called for sockets, by guard.place
+	flying    int       // how many
+	cleanups  []cleanup // roof first, the base last; each at most once
 	res       *Resources
-	held      []string
+	held      []held // mu
+	timers    timers
+	watchdog  watchdog
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -95,12 +104,15 @@ func (c *Chain) Sockets() int {
 	return int(max(n, 0))
 }
 
-// Panics counts what the guards caught.
+// Name is the chain's in the catalog.
+func (c *Chain) Name() string { return c.name }
+
+// Panics counts the panics that the guards caught.
 func (c *Chain) Panics() uint64 { return c.panics.Load() }
 
 // Retire gives up the owner's hold: no socket is made any more, and when the
 // last one is closed the chain ends: from the roof down, each storey's
-// WSPCleanup runs once, goroutines and timers are waited for, resources released.
+// WSPCleanup runs once, goroutines are waited for, timers stopped, resources released.
 // It does not wait; see Done. Further calls do nothing.
 func (c *Chain) Retire() {
 	c.retire.Do(func() {
@@ -134,24 +146,6 @@ func (c *Chain) release() {
 	if c.refs.Add(-1) == 0 {
 		go c.end()
 	}
-}
-
-func (c *Chain) end() {
-	c.mu.Lock() // so that enter does not add to a WaitGroup that is waited for
-	c.cancel()
-	c.mu.Unlock()
-	var errs []error
-	for _, f := range c.cleanups {
-		if e := f(); e != 0 {
-			errs = append(errs, e)
-		}
-	}
-	c.running.Wait()
-	for i := len(c.held) - 1; i >= 0; i-- {
-		errs = append(errs, c.res.release(c.held[i]))
-	}
-	c.err = errors.Join(errs...)
-	close(c.done)
 }
 
 // enter counts a goroutine or timer among what the end waits for; false once

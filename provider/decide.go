@@ -50,7 +50,7 @@ func FactsOf(s *Socket, remote Addr) Facts {
 // while s lives (OpSNI, OpHTTP), and keeps their answer on s. What a denial means
 // is the caller's to do: [Socket.Fail], with the verdict's code.
 func (s *Socket) Judge(f Facts, op Op) Verdict {
-	v := s.chain.Decide(f, op)
+	v := s.chain.decideFor(s, f, op)
 	if v.Action != NoOpinion {
 		s.note(v)
 	}
@@ -59,7 +59,7 @@ func (s *Socket) Judge(f Facts, op Op) Verdict {
 
 // judge keeps the verdict on the socket; a denial's code is returned.
 func (d *decider) judge(s *Socket, f Facts, op Op) wsa.Errno {
-	v := d.ask.decide(f, op)
+	v := d.ask.decide(s, f, op)
 	if v.Action == NoOpinion {
 		return 0
 	}

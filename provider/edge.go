@@ -61,6 +61,12 @@ func (c *Chain) edge(base ProcTable, own *ProtocolInfo) ProcTable {
 				return
 			}
 			s.SetWatch(nil, 0)
+			c.gone(s)
+			if s.Failed() == 0 {
+				for _, b := range s.trials {
+					b.tried()
+				}
+			}
 			c.host.CloseHandle(s)
 			c.release()
 		}()
@@ -87,12 +93,16 @@ func (c *Chain) createSocketHandle(_ CatalogID, ctx any) (*Socket, wsa.Errno) {
 		return nil, wsa.ENETDOWN
 	}
 	s := &Socket{Info: &c.Info, Origin: &Origin{UID: -1}, Base: ctx, chain: c, slots: make([]any, c.slots), since: time.Now()}
+	if c.flying > 0 {
+		s.flights = make([]flight, c.flying)
+	}
 	h, e := c.host.CreateHandle(s)
 	if e != 0 {
 		c.release()
 		return nil, e
 	}
 	s.handle = h
+	c.live(s)
 	return s, 0
 }
 

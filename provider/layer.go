@@ -1,9 +1,8 @@
 package provider
 
 import (
-	"context"
 	"log/slog"
-	"time"
+	"sync/atomic"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -69,13 +68,20 @@ type StartupRequest struct {
 
 	build       *build
 	chain       *Chain
-	layer       string
-	started     bool
+	guard       *guard
+	phase       atomic.Uint32 // of Startup
 	usesSlots   bool
 	changesDest bool
 	readsHellos bool
 	observe     func(*Socket, Addr, wsa.Errno) // of ObserveSends
 }
+
+// Phases of Startup: what it may ask for depends on them.
+const (
+	starting uint32 = iota
+	hasStarted
+	abandoned // it did not return in time
+)
 
 // ChangesDestination states that the layer's WSPConnect may go elsewhere than
 // asked: it must then answer WSPGetPeerName with the peer asked for (law 11).
@@ -93,46 +99,3 @@ func (r *StartupRequest) ReadsHellos() { r.readsHellos = true }
 // the bytes. One that asks here does not, so a gateway's short cut stays open: then
 // f hears of the first datagram to a destination, and not of each that follows.
 func (r *StartupRequest) ObserveSends(f func(s *Socket, to Addr, e wsa.Errno)) { r.observe = f }
-
-// Go runs f on a goroutine of the chain; false if the chain has ended. ctx ends
-// when the chain does, which waits for f. A panic in f is contained and
-// reported; s, if not nil, is failed by it.
-func (r *StartupRequest) Go(s *Socket, f func(ctx context.Context)) bool {
-	c := r.chain
-	if !c.enter() {
-		return false
-	}
-	go func() {
-		defer c.running.Done()
-		var e wsa.Errno
-		defer c.guard(r.layer).caught("goroutine", s, &e)
-		f(c.ctx)
-	}()
-	return true
-}
-
-// AfterFunc runs f once after d, unless stopped or the chain closes first. A
-// panic in f is contained and reported; s, if not nil, is failed by it.
-func (r *StartupRequest) AfterFunc(s *Socket, d time.Duration, f func()) *Timer {
-	c := r.chain
-	t := &Timer{}
-	t.t = time.AfterFunc(d, func() {
-		if !c.enter() {
-			return
-		}
-		defer c.running.Done()
-		var e wsa.Errno
-		defer c.guard(r.layer).caught("timer", s, &e)
-		f()
-	})
-	return t
-}
-
-// Timer is a running AfterFunc.
-type Timer struct{ t *time.Timer }
-
-// Stop keeps the function from running; false if it ran or was stopped before.
-func (t *Timer) Stop() bool { return t.t.Stop() }
-
-// Reset makes the timer run its function after d from now.
-func (t *Timer) Reset(d time.Duration) bool { return t.t.Reset(d) }

@@ -31,11 +31,16 @@ type Socket struct {
 	pended  atomic.Pointer[pendedSend]
 	vouched atomic.Bool // Vouch
 	failure atomic.Pointer[Failure]
+	odd     atomic.Uint32 // failed, and guard.bit of the layers that it passes by: what guards ask first
 	aside   atomic.Uint32 // by index of place: who has stepped aside
 	closed  atomic.Bool   // the base's close ran
 	opened  atomic.Bool   // the base's edge has handed it up
 	handle  uint64
 	since   time.Time
+
+	flights []flight   // calls of layers on their way
+	at      int        // among the watchdog's
+	trials  []*breaker // that it was admitted by to be tried
 
 	watch watchPoint // the base's watcher
 	mu    sync.Mutex
@@ -71,9 +76,31 @@ func (s *Socket) Fail(e wsa.Errno, reason string) {
 	if e == 0 {
 		e = wsa.ECONNABORTED
 	}
-	if !s.failure.CompareAndSwap(nil, &Failure{e, reason}) {
-		return
+	if s.fail(e, reason) {
+		s.rouse()
 	}
+}
+
+// failed of Socket.odd.
+const failed = 1 << 31
+
+// fail is Fail without the waking; false if s was failed before.
+func (s *Socket) fail(e wsa.Errno, reason string) bool {
+	if !s.failure.CompareAndSwap(nil, &Failure{e, reason}) {
+		return false
+	}
+	s.odd.Or(failed)
+	return true
+}
+
+// pass has s pass the layer of g by: it is made without it.
+func (s *Socket) pass(g *guard) {
+	s.odd.Or(g.bit)
+	s.aside.Or(1 << g.index)
+}
+
+// rouse wakes all watchers of a failed socket.
+func (s *Socket) rouse() {
 	s.Wake(everything)
 	s.mu.Lock()
 	upper := slices.Collect(maps.Values(s.upper))
@@ -122,36 +149,14 @@ func (s *Socket) SetWatch(w Watcher, mask wsa.Events) { s.watch.set(w, mask) }
 // the base's locks held.
 func (s *Socket) Wake(hint wsa.Events) { s.watch.wake(s, hint) }
 
-// watchPoint is one persistent watcher. Wake holds mu for reading while the
-// watcher runs, so that none runs after set(nil).
-type watchPoint struct {
-	mu   sync.RWMutex
-	w    Watcher
-	mask wsa.Events
-}
-
-func (p *watchPoint) set(w Watcher, mask wsa.Events) {
-	p.mu.Lock()
-	p.w, p.mask = w, mask
-	p.mu.Unlock()
-}
-
-func (p *watchPoint) wake(s *Socket, hint wsa.Events) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if p.w != nil && hint&p.mask != 0 {
-		p.w.Wake(s, hint&p.mask)
-	}
-}
-
 // Slot is one storey's private place on every Socket of its chain.
 type Slot[T any] struct{ i int }
 
 // NewSlot reserves a Slot; it panics once Startup has returned. A layer that has
 // one must replace WSPSocket, WSPAccept and WSPJoinLeaf, where slots are filled.
 func NewSlot[T any](r *StartupRequest) Slot[T] {
-	if r.started {
-		panic("provider: NewSlot after Startup of " + r.layer)
+	if r.phase.Load() != starting {
+		panic("provider: NewSlot after Startup of " + r.guard.layer)
 	}
 	i := r.build.slots
 	r.build.slots++

@@ -101,16 +101,31 @@ func (v Verdict) String() string {
 	return s
 }
 
-// OnFailure says what a deciding layer's failure (a panic in Decide) means. A
-// layer must state it: the builder refuses FailureUnstated.
+// OnFailure says what a layer's failure means: that of a decision (a panic in Decide),
+// and that the layer has failed so often that its breaker is open ([Chain.Breakers]). A
+// deciding layer must state it: the builder refuses FailureUnstated. Others may (see
+// [FailureStater]), and are closed.
 type OnFailure uint8
 
-// Answers to a failing decision.
+// Answers to a failing layer.
 const (
 	FailureUnstated OnFailure = iota
-	FailClosed                // deny with EACCES
-	FailOpen                  // as if the layer were not there
+	// FailClosed: a decision is a denial with EACCES; while the breaker is open, WSPSocket
+	// fails with EPROVIDERFAILEDINIT and a listener's connections are reset.
+	FailClosed
+	// FailOpen: as if the layer were not there; while the breaker is open, sockets are
+	// made without it. It is for layers that merely observe, and for those whose work is
+	// worth less than the connection.
+	FailOpen
 )
+
+func (o OnFailure) String() string {
+	return [...]string{"unstated", "closed", "open"}[min(o, FailOpen)]
+}
+
+// A FailureStater is a layer that states what its failure means. It is asked once, when
+// the chain is built.
+type FailureStater interface{ OnFailure() OnFailure }
 
 // A Decider is a layer that decides. Decide is pure: no I/O, no clock, no state
 // of its own that a decision changes; explain, shadow mode, policy diff, reload
@@ -120,122 +135,4 @@ type Decider interface {
 	Layer
 	Decide(Facts, Op) Verdict
 	OnFailure() OnFailure
-}
-
-// Decide asks the deciding layers of the chain, from the application down. The
-// first denial is the answer, else the first shadow of one, else the first Allow,
-// else NoOpinion.
-func (c *Chain) Decide(f Facts, op Op) Verdict {
-	var answer Verdict
-	for i := range c.deciders {
-		v := c.deciders[i].decide(f, op)
-		if v.Denied() {
-			return v
-		}
-		if answer.Action == NoOpinion || v.Shadow && !answer.Shadow {
-			answer = v
-		}
-	}
-	return answer
-}
-
-// Explain is Decide with the answer of each deciding layer, in order.
-func (c *Chain) Explain(f Facts, op Op) []Verdict {
-	var all []Verdict
-	for i := range c.deciders {
-		all = append(all, c.deciders[i].decide(f, op))
-	}
-	return all
-}
-
-// deciding is one Decider of a chain, contained.
-type deciding struct {
-	d     Decider
-	guard guard
-	on    OnFailure
-	sends bool // Deciding has left WSPSendTo to the builder
-}
-
-func (d *deciding) decide(f Facts, op Op) (v Verdict) {
-	if f.Origin == nil {
-		f.Origin = &Origin{UID: -1}
-	}
-	defer d.failed(&v)
-	v = d.d.Decide(f, op)
-	v.Layer = d.guard.layer
-	if v.Action > Allow {
-		switch v.Errno {
-		case 0, wsa.EWOULDBLOCK, wsa.IO_PENDING, wsa.EINPROGRESS: // these mean "later", not "no"
-			v.Errno = wsa.EACCES
-		}
-	}
-	return v
-}
-
-func (d *deciding) failed(v *Verdict) {
-	p := recover()
-	if p == nil {
-		return
-	}
-	d.guard.report("Decide", nil, p)
-	*v = Verdict{Layer: d.guard.layer, Rule: "on_failure: open"}
-	if d.on != FailOpen {
-		*v = Verdict{Action: Deny, Errno: wsa.EACCES, Layer: d.guard.layer, Rule: "on_failure: closed"}
-	}
-}
-
-// A Witness is a layer that wants to be told of decisions that were made
-// without a socket: a lookup at the gateway's name service, once it is answered. It
-// must not block.
-type Witness interface {
-	Witness(Facts, Op, Verdict)
-}
-
-// Witness tells the chain's witnesses of v, contained like every call of a layer.
-func (c *Chain) Witness(f Facts, op Op, v Verdict) {
-	for _, w := range c.witnesses {
-		w.tell(f, op, v)
-	}
-}
-
-// An AnswerWitness is a layer that wants to be told of the lookups that found
-// something: the gateway's name service has an answer, and the program has not got
-// it yet. It must not block.
-type AnswerWitness interface {
-	Answered(Facts)
-}
-
-// Answered tells the chain's answer witnesses that the lookup of f was answered.
-func (c *Chain) Answered(f Facts) {
-	for _, l := range c.listeners {
-		l.tell(f)
-	}
-}
-
-type listener struct {
-	a     AnswerWitness
-	guard guard
-}
-
-func (l listener) tell(f Facts) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.guard.report("Answered", nil, p)
-		}
-	}()
-	l.a.Answered(f)
-}
-
-type witness struct {
-	w     Witness
-	guard guard
-}
-
-func (w witness) tell(f Facts, op Op, v Verdict) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.guard.report("Witness", nil, p)
-		}
-	}()
-	w.w.Witness(f, op, v)
 }

@@ -145,10 +145,13 @@ func (h host) CreateHandle(s *provider.Socket) (uint64, wsa.Errno) { return h.ha
 
 func (h host) CloseHandle(s *provider.Socket) { h.handles.remove(s.Handle()) }
 
-func (h host) Panicked(p *provider.Panic) {
-	h.panics.Add(1)
-	h.log.Error("layer panicked", "layer", p.Layer, "op", p.Op, "value", p.Value, "stack", string(p.Stack))
-	if h.cfg.OnPanic != nil {
-		h.cfg.OnPanic(p)
+func (h host) Reported(r *provider.Report) {
+	if r.Kind == provider.Panicked {
+		h.panics.Add(1)
+	}
+	h.log.Error("a layer failed", "kind", r.Kind, "layer", r.Layer, "op", r.Op, "chain", r.Chain, "version", r.Version,
+		"value", r.Value, "stack", string(r.Stack))
+	if h.cfg.OnReport != nil {
+		h.cfg.OnReport(r)
 	}
 }

@@ -36,14 +36,14 @@ type Config struct {
 	// Processes are the sessions that this one may hand sockets to by
 	// WSPDuplicateSocket, and get them from. Default: itself alone.
 	Processes *Processes
-	// Log is told of panics in layers; default: nothing is logged.
+	// Log is told of what is reported of layers; default: nothing is logged.
 	Log *slog.Logger
 	// Origin is who asks, copied for each socket and completed with what is
 	// dialled. Default: everything unknown, which no rule that allows matches.
 	Origin *provider.Origin
-	// OnPanic is told of each panic that a guard caught. It may be called with
-	// locks held and must not use the session.
-	OnPanic func(*provider.Panic)
+	// OnReport is told of all that a guard caught: panics, stalls, lies, leaks. It may
+	// be called with locks held and must not use the session.
+	OnReport func(*provider.Report)
 	// Application and Arguments are the program that the session is for, as
 	// WSCSetApplicationCategory names it: which layers it permits is looked up once,
 	// when the session begins. Default: it permits all.

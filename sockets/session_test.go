@@ -160,10 +160,10 @@ func (panics) Startup(_ *provider.StartupRequest, next *provider.ProcTable) (pro
 }
 
 func TestPanicInLayer(t *testing.T) {
-	var told []*provider.Panic
+	var told []*provider.Report
 	s := startup(t, sockets.Config{
-		Catalog: socketstest.Catalog(t, new(script), panics{}),
-		OnPanic: func(p *provider.Panic) { told = append(told, p) },
+		Catalog:  socketstest.Catalog(t, new(script), panics{}),
+		OnReport: func(p *provider.Report) { told = append(told, p) },
 	})
 	c, other := dial(t, s), dial(t, s)
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {

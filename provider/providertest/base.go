@@ -196,7 +196,7 @@ func (b *Base) defaults(r *provider.StartupRequest) provider.ProcTable {
 		WSPSend:       send,
 		WSPSendTo:     send,
 		WSPShutdown:   func(*provider.Socket, int) wsa.Errno { return 0 },
-		WSPGetSockOpt: func(*provider.Socket, int32, int32, []byte) (int, wsa.Errno) { return 4, 0 },
+		WSPGetSockOpt: func(_ *provider.Socket, _, _ int32, out []byte) (int, wsa.Errno) { return min(4, len(out)), 0 },
 		WSPSetSockOpt: func(*provider.Socket, int32, int32, []byte) wsa.Errno { return 0 },
 		WSPIoctl:      func(*provider.Socket, *provider.IoctlRequest) (int, wsa.Errno) { return 0, 0 },
 		Ready:         ready,

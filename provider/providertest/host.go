@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -40,14 +41,14 @@ func (l *Log) Ops() []string {
 	return ops
 }
 
-// Host is a provider.Host that counts handles and keeps the reports of panics.
+// Host is a provider.Host that counts handles and keeps what is reported.
 type Host struct {
 	Limit int // sockets at once; 0 = no limit. Beyond: EMFILE
 
-	mu     sync.Mutex
-	next   uint64
-	open   map[*provider.Socket]bool
-	panics []*provider.Panic
+	mu      sync.Mutex
+	next    uint64
+	open    map[*provider.Socket]bool
+	reports []*provider.Report
 }
 
 // CreateHandle implements provider.Host.
@@ -75,18 +76,23 @@ func (h *Host) CloseHandle(s *provider.Socket) {
 	delete(h.open, s)
 }
 
-// Panicked implements provider.Host.
-func (h *Host) Panicked(p *provider.Panic) {
+// Reported implements provider.Host.
+func (h *Host) Reported(r *provider.Report) {
 	h.mu.Lock()
-	h.panics = append(h.panics, p)
+	h.reports = append(h.reports, r)
 	h.mu.Unlock()
 }
 
-// Panics are the reports so far.
-func (h *Host) Panics() []*provider.Panic {
+// Reports are those so far.
+func (h *Host) Reports() []*provider.Report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.panics)
+	return slices.Clone(h.reports)
+}
+
+// Panics are the reports of panics so far.
+func (h *Host) Panics() []*provider.Report {
+	return slices.DeleteFunc(h.Reports(), func(r *provider.Report) bool { return r.Kind != provider.Panicked })
 }
 
 // Open is the number of open sockets.
@@ -94,6 +100,13 @@ func (h *Host) Open() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.open)
+}
+
+// Sockets are those that are open.
+func (h *Host) Sockets() []*provider.Socket {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.open))
 }
 
 // Rig is a chain of layers over a scripted base, with what a test looks at.
@@ -120,6 +133,11 @@ func Build(t testing.TB, base *Base, protocol int32, layers ...provider.Layer) *
 
 // TryBuild is Build for a test that expects failure.
 func TryBuild(base *Base, protocol int32, layers ...provider.Layer) (*Rig, error) {
+	return TryConfigured(provider.BuildConfig{}, base, protocol, layers...)
+}
+
+// TryConfigured is TryBuild with a configuration, of which the rig sets the Host.
+func TryConfigured(cfg provider.BuildConfig, base *Base, protocol int32, layers ...provider.Layer) (*Rig, error) {
 	r := &Rig{Base: base, Host: &Host{}, Catalog: new(provider.Catalog)}
 	var err error
 	if r.BaseIDs, err = r.Catalog.InstallBase("scripted", base); err != nil {
@@ -143,7 +161,8 @@ func TryBuild(base *Base, protocol int32, layers ...provider.Layer) (*Rig, error
 	if e != 0 {
 		return nil, e
 	}
-	r.Chain, err = snap.Build(entry.Info.CatalogEntryID, provider.BuildConfig{Host: r.Host})
+	cfg.Host = r.Host
+	r.Chain, err = snap.Build(entry.Info.CatalogEntryID, cfg)
 	return r, err
 }
 

@@ -146,4 +146,4 @@ type quiet struct{}
 
 func (quiet) CreateHandle(*provider.Socket) (uint64, wsa.Errno) { return 1, 0 }
 func (quiet) CloseHandle(*provider.Socket)                      {}
-func (quiet) Panicked(*provider.Panic)                          {}
+func (quiet) Reported(*provider.Report)                         {}
