@@ -111,6 +111,8 @@ type builder struct {
 	log      *slog.Logger
 	breaker  BreakerConfig
 	edge     ProcTable
+
+	received, sent bool // a layer has replaced the entries of that direction
 }
 
 func (b *builder) raise() error {

@@ -32,6 +32,7 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	g.breaker = b.build.resources.breaker(c, entry.Name, b.breaker)
 	next := c.Table
 	next.Watch, next.WSPAccept = g.watchBelow(next.Watch), g.acceptBelow(next.WSPAccept)
+	b.timeBase(&next)
 	table, e := b.startLayer(entry.Layer, r, &next)
 	if e != 0 {
 		return b.fail(entry.Name, initFailure(e), "the layer failed to start: %s", e.Name())
@@ -48,6 +49,7 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	}
 	s := Storey{ID: entry.Info.CatalogEntryID, Name: entry.Name, Replaces: replaced(&table), Decides: decides, Observes: r.observe != nil, Reads: r.readsHellos}
 	b.stand(g, s, entry.Layer)
+	b.taken(&table)
 	table = g.guarded(table)
 	if table.WSPCleanup != nil {
 		table.WSPCleanup = once(table.WSPCleanup)
@@ -63,6 +65,23 @@ func (b *builder) addLayer(entry *Entry, index int, storeys []CatalogID) error {
 	}
 	c.Table = table
 	return nil
+}
+
+// timeBase has the base's data entries timed for the lowest layer that replaces them:
+// those above find its guard there.
+func (b *builder) timeBase(next *ProcTable) {
+	if !b.received {
+		next.WSPRecv, next.WSPRecvFrom = timedBelow(next.WSPRecv), timedBelow(next.WSPRecvFrom)
+	}
+	if !b.sent {
+		next.WSPSend, next.WSPSendTo = timedBelow(next.WSPSend), timedBelow(next.WSPSendTo)
+	}
+}
+
+// taken notes which data entries are no longer the base's.
+func (b *builder) taken(t *ProcTable) {
+	b.received = b.received || t.WSPRecv != nil
+	b.sent = b.sent || t.WSPSend != nil
 }
 
 // stand enters the layer where the chain looks for it.

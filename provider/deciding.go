@@ -2,6 +2,7 @@ package provider
 
 import (
 	"runtime/debug"
+	"time"
 
 	"github.com/netnsd/netnsd/provider/wsa"
 )
@@ -53,17 +54,27 @@ func (d *deciding) decide(s *Socket, f Facts, op Op) Verdict {
 	case s == nil && !g.breaker.asks():
 		return d.failing()
 	case s == nil:
-		return d.ask(nil, g.call(opDecide, nil), f, op)
+		return d.timed(nil, g.call(opDecide, nil), f, op)
 	case g.passes(s):
 		return Verdict{Layer: g.layer}
 	case op == OpSendTo:
 		l := &g.flight(s).asked
-		l.begin(opDecide)
-		defer l.end()
+		measured := l.begin(opDecide)
+		defer l.end(0)
+		if measured {
+			return d.timed(s, nil, f, op)
+		}
 		return d.ask(s, nil, f, op)
 	}
 	defer end(g.begin(opDecide, s))
-	return d.ask(s, nil, f, op)
+	return d.timed(s, nil, f, op)
+}
+
+func (d *deciding) timed(s *Socket, k *call, f Facts, op Op) Verdict {
+	start := time.Now()
+	v := d.ask(s, k, f, op)
+	d.guard.probe.deciding.enter(time.Since(start))
+	return v
 }
 
 // ask is the call; k is for the watchdog if s is nil.
@@ -77,6 +88,7 @@ func (d *deciding) ask(s *Socket, k *call, f Facts, op Op) (v Verdict) {
 			d.guard.report(Panicked, opDecide.String(), s, orExit(recover()), debug.Stack())
 			v = d.failing()
 		}
+		d.guard.probe.of(s).judged(v)
 	}()
 	if k == nil {
 		v = d.d.Decide(f, op)

@@ -94,7 +94,7 @@ func (c *Chain) createSocketHandle(_ CatalogID, ctx any) (*Socket, wsa.Errno) {
 	}
 	s := &Socket{Info: &c.Info, Origin: &Origin{UID: -1}, Base: ctx, chain: c, slots: make([]any, c.slots), since: time.Now()}
 	if c.flying > 0 {
-		s.flights = make([]flight, c.flying)
+		s.flights = newFlights(c.flying)
 	}
 	h, e := c.host.CreateHandle(s)
 	if e != 0 {

@@ -21,27 +21,48 @@ type flight struct {
 // memory model of Go for words that a machine reads at once.
 type lane struct {
 	begun, ended uint64 // how many; they differ while one is on its way
+	bytes        uint64
 	entry        entry
+	phase        uint8 // which of them are sampled
 
 	seen  uint64 // the watchdog's: begun of what was on its way, and since which tick
 	since uint32
 
-	_ [24]byte // a line of the cache for each direction
+	span span // of a sampled operation
+
+	_ [8]byte // a line of the cache for each direction
 }
 
-// begin and end stand around an operation.
+// begin and end stand around an operation, of which one in sampled is measured.
 //
 //go:norace
-func (l *lane) begin(op entry) {
+func (l *lane) begin(op entry) (measured bool) {
 	l.begun++
 	l.entry = op
+	return (l.begun+uint64(l.phase))%sampled == 0
 }
 
 //go:norace
-func (l *lane) end() { l.ended = l.begun }
+func (l *lane) end(n int) {
+	l.bytes += uint64(n)
+	l.ended = l.begun
+}
+
+// took is end of a receive, of which a look at the bytes takes none.
+func (l *lane) took(n int, look bool) {
+	if look {
+		n = 0
+	}
+	l.end(n)
+}
 
 //go:norace
 func (l *lane) look() (begun, ended uint64, op entry) { return l.begun, l.ended, l.entry }
+
+// total is what has gone through.
+//
+//go:norace
+func (l *lane) total() (operations, bytes uint64) { return l.ended, l.bytes }
 
 // told is the age of what has been reported.
 const told = 1<<32 - 1

@@ -24,6 +24,7 @@ type guard struct {
 	stray   flight
 	running atomic.Int64 // goroutines and timers' functions
 	faults  [Leaked + 1]atomic.Uint64
+	probe   probe
 }
 
 // caught is deferred around a call, directly: recover works in no other frame. It looks
@@ -71,6 +72,12 @@ func (g *guard) flight(s *Socket) *flight {
 		return &s.flights[g.place]
 	}
 	return &g.stray
+}
+
+// end is the other end of begin.
+func (g *guard) end(noted *atomic.Uint64, op entry, s *Socket, e wsa.Errno) {
+	end(noted)
+	g.probe.of(s).count(op, e)
 }
 
 func end(noted *atomic.Uint64) {
@@ -136,10 +143,10 @@ func guardErrno[X any](g *guard, op entry, f, below func(*Socket, X) wsa.Errno) 
 		}
 		noted, returned := g.begin(op, s), false
 		defer func() {
-			end(noted)
 			if !returned {
 				g.landed(op, recover(), s, &e)
 			}
+			g.end(noted, op, s, e)
 		}()
 		e = f(s, x)
 		returned = true
@@ -163,10 +170,10 @@ func guardValue[X, R any](g *guard, op entry, f, below func(*Socket, X) (R, wsa.
 		}
 		noted, returned := g.begin(op, s), false
 		defer func() {
-			end(noted)
 			if !returned {
 				g.landed(op, recover(), s, &e)
 			}
+			g.end(noted, op, s, e)
 		}()
 		r, e = f(s, x)
 		returned = true

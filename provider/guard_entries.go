@@ -33,7 +33,8 @@ func (g *guard) name(op entry, f, below func(*Socket) (Addr, wsa.Errno)) func(*S
 			return below(s)
 		}
 		returned := false
-		defer end(g.begin(op, s))
+		noted := g.begin(op, s)
+		defer func() { g.end(noted, op, s, e) }()
 		defer g.caught(op, s, &e, &returned)
 		a, e = f(s)
 		returned = true
@@ -85,9 +86,12 @@ func (g *guard) setOpt(f, below func(*Socket, int32, int32, []byte) wsa.Errno) f
 
 // run is a call that no socket knows of; e is what it returns if f does not return.
 func (g *guard) run(k *call, e *wsa.Errno, f func()) {
-	returned := false
-	defer k.leave()
-	defer g.caught(k.op, k.s, e, &returned)
+	returned, op := false, k.op
+	defer func() {
+		k.leave()
+		g.probe.of(nil).count(op, *e)
+	}()
+	defer g.caught(op, k.s, e, &returned)
 	sought(k, f)
 	returned = true
 }
@@ -127,11 +131,11 @@ func (g *guard) ready(f, below func(*Socket, wsa.Events) Readiness) func(*Socket
 		var e wsa.Errno
 		noted, returned := g.begin(opReady, s), false
 		defer func() {
-			end(noted)
 			if !returned {
 				g.landed(opReady, recover(), s, &e)
 				r, _ = s.FailedReadiness(mask)
 			}
+			g.end(noted, opReady, s, e)
 		}()
 		r = f(s, mask)
 		returned = true

@@ -6,7 +6,7 @@ import (
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
-// The guards of the data entries. They cost 9 ns an operation, and nothing is allocated
+// The guards of the data entries. They cost 10 ns an operation, and nothing is allocated
 // (BenchmarkSend of providertest): recover is called only where an entry did
 // not return (on the way of a normal return it cost 3.6 ns), and the stamp for the
 // watchdog is plain memory (lane).
@@ -23,19 +23,24 @@ func (g *guard) sends(op entry, f, below func(*Socket, *Msg) (int, wsa.Errno)) f
 				return below(s, m)
 			}
 		}
-		room, returned, l := m.Len(), false, &g.flight(s).out
-		l.begin(op)
+		room, returned, l := m.room(), false, &g.flight(s).out
 		defer func() {
-			l.end()
 			if !returned {
-				n = 0
-				g.landed(op, recover(), s, &e)
+				n = g.crashed(op, recover(), s, l, outward, &e)
 			}
 		}()
-		n, e = f(s, m)
+		if l.begin(op) || m.span != nil {
+			n, e = l.measured(&g.probe.added[outward], f, s, m)
+		} else {
+			n, e = f(s, m)
+		}
 		returned = true
 		if uint(n) > uint(room) || n > 0 && e != 0 {
 			n, e = g.lied(op, s, n, room, e)
+		}
+		l.end(n)
+		if e != 0 {
+			g.wrong(s, outward, e)
 		}
 		return n, e
 	}
@@ -53,21 +58,42 @@ func (g *guard) receives(op entry, f, below func(*Socket, *Msg) (int, wsa.Errno)
 				return below(s, m)
 			}
 		}
-		room, returned, l := m.Len(), false, &g.flight(s).in
-		l.begin(op)
+		look := m.Flags&wsa.MSG_PEEK != 0
+		room, returned, l := m.room(), false, &g.flight(s).in
 		defer func() {
-			l.end()
 			if !returned {
-				n = 0
-				g.landed(op, recover(), s, &e)
+				n = g.crashed(op, recover(), s, l, inward, &e)
 			}
 		}()
-		n, e = f(s, m)
+		if l.begin(op) || m.span != nil {
+			n, e = l.measured(&g.probe.added[inward], f, s, m)
+		} else {
+			n, e = f(s, m)
+		}
 		returned = true
 		if uint(n) > uint(room) || n > 0 && e != 0 && e != wsa.EMSGSIZE {
 			n, e = g.lied(op, s, n, room, e)
 		}
+		l.took(n, look)
+		if e != 0 {
+			g.wrong(s, inward, e)
+		}
 		return n, e
+	}
+}
+
+// crashed is landed of a data entry.
+func (g *guard) crashed(op entry, v any, s *Socket, l *lane, to int, e *wsa.Errno) int {
+	g.landed(op, v, s, e)
+	l.end(0)
+	g.wrong(s, to, *e)
+	return 0
+}
+
+// wrong counts an error of a data entry.
+func (g *guard) wrong(s *Socket, to int, e wsa.Errno) {
+	if e != wsa.EWOULDBLOCK {
+		g.probe.of(s).errors[to].Add(1)
 	}
 }
 

@@ -60,6 +60,7 @@ func (g *guard) opened(k *call, f func(*SocketRequest) (*Socket, wsa.Errno), q *
 			undo(*q.made, g.below.WSPCloseSocket)
 			*q.made = nil
 		}
+		g.probe.of(s).count(opSocket, e)
 	}()
 	sought(k, func() { s, e = f(q) })
 	returned = true
@@ -117,13 +118,13 @@ func (g *guard) accepted(f func(*Socket, *AcceptRequest) (*Socket, wsa.Errno), s
 	noted, returned := g.begin(opAccept, s), false
 	q.Cond = above.cond(q.Cond, noted)
 	defer func() {
-		end(noted)
 		if !returned {
 			n = nil
 			g.landed(opAccept, recover(), s, &e)
 			undo(*q.made, g.below.WSPCloseSocket)
 			*q.made = nil
 		}
+		g.end(noted, opAccept, s, e)
 	}()
 	n, e = f(s, q)
 	returned = true
@@ -156,12 +157,12 @@ func (g *guard) close(f func(*Socket, CloseMode) wsa.Errno) func(*Socket, CloseM
 		}
 		noted, returned := g.begin(opClose, s), false
 		defer func() {
-			end(noted)
 			if !returned {
 				g.landed(opClose, recover(), s, &e)
 				e = 0
 				undo([]*Socket{s}, g.below.WSPCloseSocket)
 			}
+			g.end(noted, opClose, s, e)
 		}()
 		e = f(s, m)
 		returned = true

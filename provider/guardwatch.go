@@ -31,7 +31,8 @@ func (g *guard) watch(f, below func(*Socket, Watcher, wsa.Events)) func(*Socket,
 		at.set(w, mask)
 		var e wsa.Errno
 		returned := false
-		defer end(g.begin(opWatch, s))
+		noted := g.begin(opWatch, s)
+		defer func() { g.end(noted, opWatch, s, e) }()
 		defer g.caught(opWatch, s, &e, &returned)
 		f(s, w, mask)
 		returned = true
@@ -53,10 +54,10 @@ func (g *guardedWatcher) Wake(s *Socket, hint wsa.Events) {
 	}
 	noted, returned := g.guard.begin(opWake, s), false
 	defer func() {
-		end(noted)
 		if !returned {
 			g.landed(s, recover())
 		}
+		g.guard.end(noted, opWake, s, 0)
 	}()
 	g.w.Wake(s, hint)
 	returned = true

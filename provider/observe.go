@@ -19,7 +19,7 @@ func (g *guard) observe(tell func(*Socket, Addr, wsa.Errno), s *Socket, to Addr,
 	returned, l := false, &g.flight(s).asked
 	l.begin(opObserve)
 	defer func() {
-		l.end()
+		l.end(0)
 		if !returned {
 			g.accuse(Panicked, opObserve.String(), s, orExit(recover()))
 		}

@@ -135,6 +135,8 @@ type Msg struct {
 	// destination that drew it, if the base can tell.
 	Addr    Addr
 	Control *Control // nil for all but WSARecvMsg and WSASendMsg
+
+	span *span // of a sampled operation: it goes down with the Msg, and with a copy of it
 }
 
 // Len is the number of bytes in Buffers.
@@ -144,6 +146,14 @@ func (m *Msg) Len() int {
 		n += len(b)
 	}
 	return n
+}
+
+// room is Len; nearly always there is one buffer.
+func (m *Msg) room() int {
+	if len(m.Buffers) == 1 {
+		return len(m.Buffers[0])
+	}
+	return m.Len()
 }
 
 // Control is the ancillary data of WSARecvMsg and WSASendMsg, decoded.

@@ -93,6 +93,7 @@ func (c *Chain) gone(s *Socket) {
 	d := &c.watchdog
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	c.past(s)
 	last := len(d.sockets) - 1
 	d.sockets[s.at] = d.sockets[last]
 	d.sockets[s.at].at = s.at
