@@ -17,7 +17,8 @@ var given = map[string]string{
 	"Layer.Startup": "Startup", "Decider.Decide": "Decide", "Decider.OnFailure": "OnFailure", "FailureStater.OnFailure": "OnFailure",
 	"Witness.Witness": "Witness", "AnswerWitness.Answered": "Answered", "Watcher.Wake": "Wake", "AcceptRequest.Cond": "Cond",
 	"StartupRequest.Go": "Go", "StartupRequest.AfterFunc": "AfterFunc", "StartupRequest.ObserveSends": "ObserveSends",
-	"Resource": "open", // which gives close
+	"Resource":            "open", // which gives close
+	"Contracted.Contract": by + "a chain: one that panics has no contract (TestContracts)",
 
 	"Base.Entries": by + "a base", "Base.Startup": by + "a base", "Batcher.Batch": by + "a base", "BatchFunc": by + "a base",
 	"Path.Recv": by + "a base", "Path.RecvFrom": by + "a base", "Path.Send": by + "a base", "Path.SendTo": by + "a base", "Path.Ready": by + "a base",
