@@ -47,6 +47,25 @@ func slotOf(c *provider.Chain) *slot {
 	return p
 }
 
+// Chains are those of the session that are built: of the catalog as it was at the last
+// look, then of states before ([provider.Chain.Retired]) on which sockets live still.
+func (s *Session) Chains() (all []*provider.Chain) {
+	c := &s.chains
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(c.now)) {
+		if chain := c.now[id].chain.Load(); chain != nil {
+			all = append(all, chain)
+		}
+	}
+	for _, p := range c.old {
+		if chain := p.chain.Load(); chain != nil && !p.foreign && chain.Sockets() > 0 {
+			all = append(all, chain)
+		}
+	}
+	return all
+}
+
 // foster has close wait for a chain of another session, of which a socket was
 // handed over: if that one ends before, nobody else does.
 func (c *chains) foster(chain *provider.Chain) {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -277,6 +278,31 @@ attachments: [{name: a, netns: {name: %s}, publish: [{listen: "%s:9000", to: "80
 		t.Errorf("reset: %+v", r)
 	}
 	reset(out)
+	l.talk(a, server4+":7001").Close()
+	var chains []control.Chain
+	drawn := l.exec(root, "netnsd", "catalog", "--socket", d.socket)
+	d.ask("/v1/chains?attachment=a", &chains)
+	i := slices.IndexFunc(chains, func(c control.Chain) bool { return !c.Old })
+	if i < 0 || len(chains[i].Layers) != 2 || chains[i].Base != "host" {
+		t.Fatalf("%+v", chains)
+	}
+	if rules := chains[i].Layers[0]; !rules.Decides || rules.Bytes || rules.Name != "rules" || rules.Verdicts["allow"] == 0 || rules.Entries["WSPConnect"] == 0 {
+		t.Errorf("%+v", rules)
+	}
+	if limit := chains[i].Layers[1]; limit.Decides || limit.Name != "limit" || limit.Entries["WSPConnect"] == 0 {
+		t.Errorf("%+v", limit)
+	}
+	for _, want := range []string{"a: chain only, version ", "┌ rules", "decides, firewall", "├ limit", "└ host"} {
+		if !strings.Contains(drawn.stdout, want) {
+			t.Errorf("%q is not in\n%s%s", want, drawn.stdout, drawn.stderr)
+		}
+	}
+	text := d.ask("/v1/metrics", nil)
+	for _, want := range []string{`netnsd_layer_verdicts_total{attachment="a",chain="only",layer="rules",verdict="allow"`, `netnsd_layer_calls_total{attachment="a",chain="only",entry="WSPConnect",layer="limit"`, `netnsd_layer_breaker_open{`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no metric %s", want)
+		}
+	}
 	for _, wrong := range [][]string{{"--old", "never"}, {"--drain", "soon"}} {
 		if out := l.exec(root, append([]string{"netnsd", "reload", "--socket", d.socket}, wrong...)...); out.status != 2 {
 			t.Errorf("%v: %+v", wrong, out)

@@ -46,6 +46,14 @@ func (a api) flows(r *http.Request, _ []byte) (int, any, error) {
 	return 0, flows, err
 }
 
+func (a api) chains(r *http.Request, _ []byte) (int, any, error) {
+	chains, err := a.daemon.Chains(r.Context(), r.URL.Query().Get("attachment"))
+	if chains == nil {
+		chains = []Chain{}
+	}
+	return 0, chains, err
+}
+
 func (a api) kill(r *http.Request, _ []byte) (int, any, error) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
 	if err != nil {

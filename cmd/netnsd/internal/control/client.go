@@ -44,6 +44,15 @@ func (c Client) Flows(ctx context.Context, attachment string) (f []Flow, err err
 	return f, c.do(ctx, http.MethodGet, path, nil, nil, &f)
 }
 
+// Chains are those of the attachment, or of all ("").
+func (c Client) Chains(ctx context.Context, attachment string) (f []Chain, err error) {
+	path := "/v1/chains"
+	if attachment != "" {
+		path += "?attachment=" + url.QueryEscape(attachment)
+	}
+	return f, c.do(ctx, http.MethodGet, path, nil, nil, &f)
+}
+
 func (c Client) Kill(ctx context.Context, id uint64) error {
 	return c.do(ctx, http.MethodDelete, "/v1/flows/"+strconv.FormatUint(id, 10), nil, nil, nil)
 }

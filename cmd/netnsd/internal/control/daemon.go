@@ -23,6 +23,8 @@ type Daemon interface {
 	Status(context.Context) Status
 	// Flows are the open sockets of all attachments, or of the one that is named.
 	Flows(ctx context.Context, attachment string) ([]Flow, error)
+	// Chains are those of all attachments, or of the one that is named.
+	Chains(ctx context.Context, attachment string) ([]Chain, error)
 	// Kill resets a flow; a published port is none.
 	Kill(ctx context.Context, id uint64) error
 	// Explain says what would become of q in the attachment.

@@ -31,6 +31,7 @@ func (a api) routes() map[string]map[string]method {
 		"/v1/status":                       {"GET": {do: a.status}},
 		"/v1/flows":                        {"GET": {do: a.flows, query: []string{"attachment"}}},
 		"/v1/flows/{id}":                   {"DELETE": {do: a.kill}},
+		"/v1/chains":                       {"GET": {do: a.chains, query: []string{"attachment"}}},
 		"/v1/explain":                      {"POST": {do: a.explain, body: true}},
 		"/v1/reload":                       {"POST": {do: a.reload, query: []string{"old", "drain", "keep_denied"}}},
 		"/v1/attachments":                  {"POST": {do: a.attach, body: true}},

@@ -75,6 +75,13 @@ func (d *daemon) Kill(_ context.Context, id uint64) error {
 	return d.change("kill %d", id)
 }
 
+func (d *daemon) Chains(_ context.Context, attachment string) ([]control.Chain, error) {
+	if attachment != "" && attachment != "web" {
+		return nil, fmt.Errorf("attachment %s: %w", attachment, control.ErrNotFound)
+	}
+	return []control.Chain{{Attachment: "web", Name: "only", Base: "host"}}, nil
+}
+
 func (d *daemon) Explain(_ context.Context, attachment string, q explain.Query) (explain.Answer, error) {
 	if attachment != "web" {
 		return explain.Answer{}, fmt.Errorf("attachment %s: %w", attachment, control.ErrNotFound)
@@ -85,7 +92,10 @@ func (d *daemon) Explain(_ context.Context, attachment string, q explain.Query) 
 	return explain.Answer{Query: q.String(), Allowed: true}, nil
 }
 
-func (d *daemon) Reload(context.Context, control.ReloadQuery) (control.Reload, error) {
+func (d *daemon) Reload(_ context.Context, q control.ReloadQuery) (control.Reload, error) {
+	if r := q.Over(config.Reload{Old: "as the file says"}); r.Old != "as the file says" || r.Drain != 0 || r.KeepDenied {
+		return control.Reload{Generation: 2}, d.change("reload %s %v %v", r.Old, r.Drain, r.KeepDenied)
+	}
 	return control.Reload{Generation: 2}, d.change("reload")
 }
 
@@ -341,6 +351,12 @@ func TestEndpoints(t *testing.T) {
 		{"POST", "/v1/explain", query, 200, `"query":"tcp 192.0.2.1:443"`, ""},
 		{"POST", "/v1/explain", strings.Replace(query, "}", `,"given":{"names":["a.example"],"hello":{"server_name":"b.example"}}}`, 1), 200, `as a.example asking for \"b.example\"`, ""},
 		{"POST", "/v1/reload", "", 200, `"generation":2`, "reload"},
+		{"POST", "/v1/reload?old=drain&drain=1m&keep_denied=true", "", 200, `"generation":2`, "reload drain 1m0s true"},
+		{"POST", "/v1/reload?old=never", "", 400, "pin, drain and reset", ""},
+		{"POST", "/v1/reload?drain=soon", "", 400, "drain", ""},
+		{"POST", "/v1/reload?keep_denied=perhaps", "", 400, "neither true nor false", ""},
+		{"GET", "/v1/chains", "", 200, `"name":"only"`, ""},
+		{"GET", "/v1/chains?attachment=web", "", 200, `"base":"host"`, ""},
 		{"POST", "/v1/attachments", attach, 201, `"mtu":9000`, "attach db to db, mtu 9000"},
 		{"DELETE", "/v1/attachments/web", "", 204, "", "detach web"},
 		{"POST", "/v1/attachments/web/published", publish, 201, `{"id":"tcp/127.0.0.1:80"}`, "publish tcp/127.0.0.1:80 to 8080"},
@@ -377,6 +393,7 @@ var endpoints = []endpoint{
 	{"/v1/status", "GET", "", "GET, HEAD", nil},
 	{"/v1/flows", "GET", "", "GET, HEAD", []string{"/v1/flows?attachment=none"}},
 	{"/v1/flows/1", "DELETE", "", "DELETE", []string{"/v1/flows/2", "/v1/flows/x", "/v1/flows/-1", "/v1/flows/99999999999999999999"}},
+	{"/v1/chains", "GET", "", "GET, HEAD", []string{"/v1/chains?attachment=none"}},
 	{"/v1/explain", "POST", query, "POST", nil},
 	{"/v1/reload", "POST", "", "POST", nil},
 	{"/v1/attachments", "POST", attach, "POST", nil},

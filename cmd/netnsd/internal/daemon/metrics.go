@@ -4,11 +4,14 @@ package daemon
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
+	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/sockets/gateway"
 	"github.com/netnsd/netnsd/stack"
 )
@@ -29,19 +32,27 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	metricGeneration = desc("config_generation", "Configurations that were put in force; it grows with each reload.")
-	metricLoaded     = desc("config_loaded_timestamp_seconds", "When the configuration in force was.")
-	metricReloadOK   = desc("config_reload_ok", "0 if the last reload was refused.")
-	metricUp         = desc("attachment_up", "1 if packets pass.", "attachment")
-	metricFlows      = desc("flows", "Sockets that are open.", "attachment", "proto")
-	metricBytes      = desc("bytes_total", "Bytes that sockets have moved: in to the program, out from it.", "attachment", "direction")
-	metricVerdicts   = desc("flows_total", "What became of flows: TCP connections, UDP datagrams, pings.", "attachment", "proto", "result")
-	metricDropped    = desc("dropped_total", "Datagrams that were dropped, by reason; expired: hops, of TCP too; refused: answers to a port inside that is closed.", "attachment", "reason")
-	metricLink       = desc("link_total", "What the stack has counted at the device: packets, bytes, and what it dropped, by reason (go doc stack.Counter).", "attachment", "counter")
-	metricDNS        = desc("dns_queries_total", "Queries to the name service, by what became of them; all is their sum.", "attachment", "result")
-	metricPublished  = desc("published_total", "What became of clients of published ports: connections, and datagrams.", "attachment", "port", "result")
-	metricPanics     = desc("layer_panics_total", "Panics in layers that were contained.", "attachment")
-	metricAudit      = desc("audit_lines_dropped_total", "Audit lines that could not be written.", "file")
+	metricGeneration   = desc("config_generation", "Configurations that were put in force; it grows with each reload.")
+	metricLoaded       = desc("config_loaded_timestamp_seconds", "When the configuration in force was.")
+	metricReloadOK     = desc("config_reload_ok", "0 if the last reload was refused.")
+	metricUp           = desc("attachment_up", "1 if packets pass.", "attachment")
+	metricFlows        = desc("flows", "Sockets that are open.", "attachment", "proto")
+	metricBytes        = desc("bytes_total", "Bytes that sockets have moved: in to the program, out from it.", "attachment", "direction")
+	metricVerdicts     = desc("flows_total", "What became of flows: TCP connections, UDP datagrams, pings.", "attachment", "proto", "result")
+	metricDropped      = desc("dropped_total", "Datagrams that were dropped, by reason; expired: hops, of TCP too; refused: answers to a port inside that is closed.", "attachment", "reason")
+	metricLink         = desc("link_total", "What the stack has counted at the device: packets, bytes, and what it dropped, by reason (go doc stack.Counter).", "attachment", "counter")
+	metricDNS          = desc("dns_queries_total", "Queries to the name service, by what became of them; all is their sum.", "attachment", "result")
+	metricPublished    = desc("published_total", "What became of clients of published ports: connections, and datagrams.", "attachment", "port", "result")
+	metricPanics       = desc("layer_panics_total", "Panics in layers that were contained.", "attachment")
+	metricLayerOps     = desc("layer_operations_total", "Data operations that a layer was asked for; in: to the program.", "attachment", "chain", "version", "layer", "direction")
+	metricLayerBytes   = desc("layer_bytes_total", "Bytes that have crossed the boundary above a layer.", "attachment", "chain", "version", "layer", "direction")
+	metricLayerErrors  = desc("layer_errors_total", "Data operations that have failed there.", "attachment", "chain", "version", "layer", "direction")
+	metricLayerAdded   = desc("layer_added_seconds", "Time that a layer has added to a data operation; one in 64 is measured.", "attachment", "chain", "version", "layer", "direction")
+	metricLayerEntries = desc("layer_calls_total", "How often a layer was asked for an entry that moves no data.", "attachment", "chain", "version", "layer", "entry")
+	metricVerdict      = desc("layer_verdicts_total", "What a layer that decides has said.", "attachment", "chain", "version", "layer", "verdict")
+	metricFaults       = desc("layer_faults_total", "What a layer has done that was caught: panic, stall, lie, leak.", "attachment", "chain", "version", "layer", "kind")
+	metricBreaker      = desc("layer_breaker_open", "1 if a layer has failed too often, and new sockets are refused or pass it by.", "attachment", "chain", "version", "layer")
+	metricAudit        = desc("audit_lines_dropped_total", "Audit lines that could not be written.", "file")
 )
 
 // Describe implements prometheus.Collector.
@@ -49,6 +60,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		metricGeneration, metricLoaded, metricReloadOK, metricUp, metricFlows, metricBytes, metricVerdicts, metricDropped,
 		metricLink, metricDNS, metricPublished, metricPanics, metricAudit,
+		metricLayerOps, metricLayerBytes, metricLayerErrors, metricLayerAdded, metricLayerEntries, metricVerdict, metricFaults, metricBreaker,
 	} {
 		ch <- d
 	}
@@ -88,6 +100,9 @@ func (a *attachment) collect(w metricWriter) {
 	}
 	w.count(metricPanics, p.Session.Panics(), name)
 	w.gateway(name, &p.Gateway.Counters)
+	for _, g := range grouped(p.Session.Chains()) {
+		w.chain(name, g)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.published != nil && a.plane != nil { // packets pass
@@ -97,6 +112,47 @@ func (a *attachment) collect(w metricWriter) {
 	}
 	for id, p := range a.published {
 		w.published(name, id, p)
+	}
+}
+
+// chain is one installation in one version. What a version has counted ends with it.
+func (w metricWriter) chain(attachment string, group []*provider.Chain) {
+	for i, c := range sum(group) {
+		at := []string{attachment, group[0].Name(), strconv.FormatUint(group[0].Version, 10), c.layer}
+		with := func(label string) []string { return append(slices.Clone(at), label) }
+		for direction, of := range map[string]func(*provider.Probe) *provider.Flow{
+			"in": func(p *provider.Probe) *provider.Flow { return &p.In }, "out": func(p *provider.Probe) *provider.Flow { return &p.Out },
+		} {
+			f := c.flows(of)
+			w.count(metricLayerOps, f.Operations, with(direction)...)
+			w.count(metricLayerBytes, f.Bytes, with(direction)...)
+			w.count(metricLayerErrors, f.Errors, with(direction)...)
+			w.histogram(metricLayerAdded, f.Added, with(direction)...)
+		}
+		shown := c.shown()
+		for _, m := range []struct {
+			desc *prometheus.Desc
+			all  map[string]uint64
+		}{{metricLayerEntries, shown.Entries}, {metricVerdict, shown.Verdicts}, {metricFaults, shown.Faults}} {
+			for word, n := range m.all {
+				w.count(m.desc, n, with(word)...)
+			}
+		}
+		open := slices.ContainsFunc(group, func(k *provider.Chain) bool { return k.Breakers()[i].State != provider.BreakerClosed })
+		w.gauge(metricBreaker, one(open), at...)
+	}
+}
+
+func (w metricWriter) histogram(d *prometheus.Desc, h provider.Histogram, labels ...string) {
+	buckets, all := make(map[float64]uint64), uint64(0)
+	for _, b := range h.Buckets {
+		all = b.Count
+		if b.UpTo > 0 {
+			buckets[b.UpTo.Seconds()] = b.Count
+		}
+	}
+	if all > 0 {
+		w.ch <- prometheus.MustNewConstHistogram(d, all, h.Sum.Seconds(), buckets, labels...)
 	}
 }
 
