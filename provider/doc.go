@@ -175,7 +175,7 @@
 //   - Lied: a data entry moved fewer than no bytes, more than there was room for, or
 //     some and failed (law 6, but for the truncated datagram); or another entry returned
 //     what its caller would stumble over: no socket and no error, a value longer than its
-//     buffer, a condition that is none.
+//     buffer.
 //   - Leaked: goroutines that go on after the chain's end. The end waits for them no
 //     longer than the budget, but keeps the layers' resources until they come back.
 //     Timers are stopped; a socket keeps its chain from ending.

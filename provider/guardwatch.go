@@ -92,9 +92,9 @@ func (g *guard) acceptBelow(next func(*Socket, *AcceptRequest) (*Socket, wsa.Err
 	}
 }
 
-// cond guards a condition function: a panic, or an answer that is none, rejects the
-// connection. While it runs the time is not that of the layer below, whose call noted
-// is (nil: none).
+// cond guards a condition function: a panic rejects the connection. What it answers is
+// the base's to judge. While it runs the time is not that of the layer below, whose call
+// noted is (nil: none).
 func (g *guard) cond(f func(*Indication) CondResult, noted *atomic.Uint64) func(*Indication) CondResult {
 	if f == nil {
 		return nil
@@ -114,10 +114,6 @@ func (g *guard) cond(f func(*Indication) CondResult, noted *atomic.Uint64) func(
 		}()
 		r = f(i)
 		returned = true
-		if r < CF_ACCEPT || r > CF_DEFER {
-			g.report(Lied, opCondition.String(), nil, r, debug.Stack())
-			r = CF_REJECT
-		}
 		return r
 	}
 }
