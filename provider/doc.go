@@ -169,9 +169,9 @@
 //     said; no call of a layer may block. The watchdog sees it a quarter of the budget
 //     later at most, fails the socket and blames the lowest layer that has not returned.
 //     The call keeps its goroutine, and whoever waits for it; if it comes back, the
-//     guards and the base below refuse it. The socket can be closed: WSPCloseSocket
-//     passes by the layer that stalls, and is completed below if it stalls itself. A
-//     chain whose WSPStartup does not return is not built.
+//     guards and the base below refuse it. The socket can be closed ([Socket.Stalled]):
+//     WSPCloseSocket passes by the layer that stalls, and is completed below if it
+//     stalls itself. A chain whose WSPStartup does not return is not built.
 //   - Lied: a data entry moved fewer than no bytes, more than there was room for, or
 //     some and failed (law 6, but for the truncated datagram); or another entry returned
 //     what its caller would stumble over: no socket and no error, a value longer than its

@@ -121,10 +121,10 @@ type probe struct {
 	past     [2]traffic // of sockets that are closed
 	added    [2]histogram
 	deciding histogram
-	stripes  [8]stripe
+	stripes  [4]stripe
 }
 
-// A stripe is for one in 8 sockets, so that several processors do not write to one line
+// A stripe is for one in 4 sockets, so that several processors do not write to one line
 // of the cache. It is longer than a line.
 type stripe struct {
 	counts   [opResource + 1]struct{ operations, errors atomic.Uint64 }

@@ -38,8 +38,9 @@ type Socket struct {
 	handle  uint64
 	since   time.Time
 
-	flights []flight   // calls of layers on their way
-	at      int        // among the watchdog's
+	flights []flight // calls of layers on their way
+	at      int      // among the watchdog's
+	stall   latch
 	trials  []*breaker // that it was admitted by to be tried
 
 	watch watchPoint // the base's watcher

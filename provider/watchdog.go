@@ -220,14 +220,51 @@ func late(budget time.Duration) string { return fmt.Sprintf("no return within %v
 // to a goroutine, as what stalls may be a wake.
 func (g *guard) stalled(op entry, s *Socket, arg any) {
 	r := g.report(Stalled, op.String(), s, late(g.chain.budget), stackOf(arg))
-	if s == nil || !s.fail(wsa.ECONNABORTED, r.Error()) {
+	if s == nil {
 		return
 	}
+	first := s.fail(wsa.ECONNABORTED, r.Error())
 	s.odd.Or(g.bit) // who closes it does not wait for the layer again
+	s.stall.close()
 	g.spawn(func() {
 		if op == opClose { // a layer cannot keep a socket open (law 9)
 			undo([]*Socket{s}, g.below.WSPCloseSocket)
 		}
-		s.rouse()
+		if first {
+			s.rouse()
+		}
 	})
+}
+
+// Stalled is closed when a call of a layer for s was found not to return. s is failed
+// then, the layer is not called for it again, and who closes s need not wait for the
+// call's end, as he would by law 4.
+func (s *Socket) Stalled() <-chan struct{} { return s.stall.channel() }
+
+// latch is a channel that is made when somebody wants it.
+type latch struct {
+	mu     sync.Mutex
+	c      chan struct{}
+	closed bool
+}
+
+func (l *latch) channel() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.c == nil {
+		l.c = make(chan struct{})
+		if l.closed {
+			close(l.c)
+		}
+	}
+	return l.c
+}
+
+func (l *latch) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.c != nil && !l.closed {
+		close(l.c)
+	}
+	l.closed = true
 }

@@ -103,13 +103,18 @@ func (s *Session) build(into prepared, wanted func(*provider.Entry) bool) error 
 		if e.Storeys == nil || wanted != nil && !wanted(e) || s.chains.has(into.of, e.Info.CatalogEntryID) {
 			continue
 		}
-		c, err := into.of.Build(e.Info.CatalogEntryID, provider.BuildConfig{Host: host{s}, Resources: s.cfg.Resources, Log: s.log})
+		c, err := into.of.Build(e.Info.CatalogEntryID, s.built())
 		if err != nil {
 			return err
 		}
 		into.all[e.Info.CatalogEntryID] = slotOf(c)
 	}
 	return nil
+}
+
+// built is how chains are.
+func (s *Session) built() provider.BuildConfig {
+	return provider.BuildConfig{Host: host{s}, Resources: s.cfg.Resources, Log: s.log, Budget: s.cfg.Budget, Breaker: s.cfg.Breaker}
 }
 
 // Chain is the session's chain for entry id of the catalog, built if it is not
@@ -135,7 +140,7 @@ func (s *Session) chain(now *provider.Snapshot, id provider.CatalogID) (*provide
 		return nil, wsa.ENETDOWN
 	case c == nil:
 		var err error
-		c, err = now.Build(id, provider.BuildConfig{Host: host{s}, Resources: s.cfg.Resources, Log: s.log})
+		c, err = now.Build(id, s.built())
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -41,6 +42,10 @@ type Config struct {
 	// Origin is who asks, copied for each socket and completed with what is
 	// dialled. Default: everything unknown, which no rule that allows matches.
 	Origin *provider.Origin
+	// Budget is how long a call of a layer may take, Breaker when one that fails is no
+	// longer asked: see provider.BuildConfig. Default: 10 s, and five failures a minute.
+	Budget  time.Duration
+	Breaker provider.BreakerConfig
 	// OnReport is told of all that a guard caught: panics, stalls, lies, leaks. It may
 	// be called with locks held and must not use the session.
 	OnReport func(*provider.Report)

@@ -322,13 +322,41 @@ func (k *sock) end(m provider.CloseMode) error {
 	})
 }
 
-// alone runs f when no other operation runs.
+// alone runs f when no other operation runs, but for one of which a layer does not return.
 func (k *sock) alone(f func() wsa.Errno) error {
-	k.rd.call.Lock()
-	defer k.rd.call.Unlock()
-	k.wr.call.Lock()
-	defer k.wr.call.Unlock()
-	k.ctl.Lock()
-	defer k.ctl.Unlock()
+	defer k.still()()
 	return f().Err()
+}
+
+// still waits until no operation runs, and keeps others from running until release. It
+// gives up when the one that runs is known to stall.
+func (k *sock) still() (release func()) {
+	release = func() { k.ctl.Unlock(); k.wr.call.Unlock(); k.rd.call.Unlock() }
+	if k.rd.call.TryLock() {
+		if k.wr.call.TryLock() {
+			if k.ctl.TryLock() {
+				return release
+			}
+			k.wr.call.Unlock()
+		}
+		k.rd.call.Unlock()
+	}
+	locked, left := make(chan struct{}), make(chan struct{})
+	go func() { // ends with the operation
+		k.rd.call.Lock()
+		k.wr.call.Lock()
+		k.ctl.Lock()
+		select {
+		case locked <- struct{}{}:
+		case <-left:
+			release()
+		}
+	}()
+	select {
+	case <-locked:
+		return release
+	case <-k.s.Stalled():
+		close(left)
+		return func() {}
+	}
 }

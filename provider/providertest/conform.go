@@ -64,8 +64,8 @@ func conformLife(t *testing.T, protocol int32, l provider.Layer) {
 	if n := rig.Host.Open(); n != 0 {
 		t.Errorf("%d sockets are open", n)
 	}
-	if p := rig.Host.Panics(); len(p) != 0 {
-		t.Errorf("panics: %v", p[0])
+	if r := rig.Host.Reports(); len(r) != 0 {
+		t.Errorf("reported (law 14): %v", r[0])
 	}
 }
 
