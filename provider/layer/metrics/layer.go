@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/wsa"
@@ -84,13 +85,25 @@ type counting struct {
 	slot  provider.Slot[life]
 }
 
-// life is what is remembered of a socket. The layer's mu guards it.
+// life is what is remembered of a socket. The layer's mu guards all but last.
 type life struct {
-	to      provider.Addr // whom it counts for
-	keys    [kinds]key
+	last atomic.Pointer[met] // the destination before: most datagrams go there
+
+	keys    [kinds]key // that it counts for
 	counted bool
 	in, out uint64 // of its bytes that are in totals
+	met     map[provider.Addr]*met
 }
+
+// met is a destination that the socket has counted for.
+type met struct {
+	to      provider.Addr
+	verdict *provider.Verdict
+	keys    [kinds]key
+}
+
+// remembered is how many destinations of a socket are told from new ones.
+const remembered = 256
 
 func (c *counting) begin(s *provider.Socket) {
 	if c.slot.Of(s) != nil { // a duplicate of one is not new

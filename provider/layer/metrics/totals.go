@@ -84,27 +84,45 @@ func (l *Layer) meets(s *provider.Socket, m *life, to provider.Addr, denied bool
 	if m == nil {
 		return
 	}
+	v := s.Verdict()
+	if d := m.last.Load(); d != nil && d.to == to && same(d.verdict, v) && !denied {
+		return
+	}
 	if l.cfg.Processes {
 		s.Origin.Process() // asked without the lock, as it may read files
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	keys := l.keys(s.Origin, ruleOf(s.Verdict()), nameOf(s, to))
-	if denied {
-		for _, t := range l.of(keys) {
+	d := m.met[to]
+	switch {
+	case denied:
+		for _, t := range l.of(l.keys(s.Origin, ruleOf(v), nameOf(s, to))) {
 			t.Denied++
 		}
 		return
-	}
-	if m.counted && m.to == to && m.keys == keys {
-		return
+	case d == nil || !same(d.verdict, v):
+		d = l.first(s, m, to, v)
 	}
 	l.flush(s, m)
-	m.to, m.counted = to, true
-	for k, t := range l.of(keys) {
-		m.keys[k] = key{t.Attachment, t.Key}
+	m.keys, m.counted = d.keys, true
+	m.last.Store(d)
+}
+
+// same compares what a socket keeps anew whenever it changes.
+func same(a, b *provider.Verdict) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// first has s count as one more for to.
+func (l *Layer) first(s *provider.Socket, m *life, to provider.Addr, v *provider.Verdict) *met {
+	d := &met{to: to, verdict: v}
+	for k, t := range l.of(l.keys(s.Origin, ruleOf(v), nameOf(s, to))) {
+		d.keys[k] = key{t.Attachment, t.Key}
 		t.Sockets++
 	}
+	if m.met == nil || len(m.met) >= remembered {
+		m.met = make(map[provider.Addr]*met)
+	}
+	m.met[to] = d
+	return d
 }
 
 // flush puts what s has moved since the last time where it counts.
