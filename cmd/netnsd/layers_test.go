@@ -26,9 +26,10 @@ var stacks = []struct {
 	{"audit", []string{"--audit", "DIR/audit.jsonl"}, server4},
 	{"trace", []string{"--trace=DIR/trace"}, server4},
 	{"shape", []string{"--shape", "down=2GiB/s,up=2GiB/s,conns=1000/s"}, server4},
+	{"metrics", []string{"--metrics=DIR/totals.json"}, server4},
 	{"redirect", []string{"--redirect", asked + "=" + server4}, asked},
 	{"all", []string{
-		"--allow", asked, "--audit", "DIR/audit.jsonl", "--trace=DIR/trace", "--learn", "DIR/learnt.yaml",
+		"--allow", asked, "--audit", "DIR/audit.jsonl", "--trace=DIR/trace", "--metrics=DIR/totals.json", "--learn", "DIR/learnt.yaml",
 		"--shape", "down=2GiB/s,up=2GiB/s,conns=1000/s", "--redirect", asked + "=" + server4,
 	}, asked},
 }
@@ -65,7 +66,7 @@ func TestLayersCarry(t *testing.T) {
 			if want := sum + "\n" + sum + "\nok\nok\n"; r.status != 0 || r.stdout != want {
 				t.Errorf("status %d\n%s%swant\n%s", r.status, r.stdout, r.stderr, want)
 			}
-			for _, file := range []string{"audit.jsonl", "trace", "learnt.yaml"} {
+			for _, file := range []string{"audit.jsonl", "trace", "learnt.yaml", "totals.json"} {
 				if !strings.Contains(strings.Join(flags, " "), file) {
 					continue
 				}
@@ -107,6 +108,12 @@ func TestLayersOfARun(t *testing.T) {
 	}
 	if r := l.run(root, []string{"--allow", server4, "--redirect", asked + "=" + server4}, "curl", "-sS", "http://"+asked+"/file"); r.status == 0 {
 		t.Error("a redirect is a way past the rules")
+	}
+	r = l.run(root, []string{"--metrics", "--allow", "tcp:" + server4 + ":80"}, "sh", "-c", "curl -sS -o /dev/null http://"+server4+"/file; curl -s http://"+asked+"; true")
+	for _, want := range []string{"RULE ", "tcp:" + server4 + ":80 ", "NAME ", server4 + " ", asked + " ", "PROCESS ", "/curl "} {
+		if r.status != 0 || !strings.Contains(r.stderr, want) {
+			t.Errorf("metrics: no %q in %+v", want, r)
+		}
 	}
 	for _, wrong := range [][]string{
 		{"--shape", "down=fast"}, {"--shape", ""}, {"--redirect", "example.com"}, {"--trace="}, {"--trace=/no/such/folder/file"},

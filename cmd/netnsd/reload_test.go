@@ -214,8 +214,8 @@ func TestReloadOld(t *testing.T) {
 	config := func(version, conns int) string {
 		return fmt.Sprintf(`
 catalog:
-  layers: [{name: rules, type: policy, policy: {version: 1, default: allow, rules: [{deny: ["tcp:*:%d"]}]}}, {name: limit, type: shape, rules: [conns=%d/s]}]
-  chains: [{name: only, layers: [rules, limit]}]
+  layers: [{name: rules, type: policy, policy: {version: 1, default: allow, rules: [{deny: ["tcp:*:%d"]}]}}, {name: limit, type: shape, rules: [conns=%d/s]}, {name: sums, type: metrics}]
+  chains: [{name: only, layers: [sums, rules, limit]}]
 attachments: [{name: a, netns: {name: %s}, publish: [{listen: "%s:9000", to: "80"}]}]
 `, version, conns, a, server4)
 	}
@@ -283,22 +283,23 @@ attachments: [{name: a, netns: {name: %s}, publish: [{listen: "%s:9000", to: "80
 	drawn := l.exec(root, "netnsd", "catalog", "--socket", d.socket)
 	d.ask("/v1/chains?attachment=a", &chains)
 	i := slices.IndexFunc(chains, func(c control.Chain) bool { return !c.Old })
-	if i < 0 || len(chains[i].Layers) != 2 || chains[i].Base != "host" {
+	if i < 0 || len(chains[i].Layers) != 3 || chains[i].Base != "host" {
 		t.Fatalf("%+v", chains)
 	}
-	if rules := chains[i].Layers[0]; !rules.Decides || rules.Bytes || rules.Name != "rules" || rules.Verdicts["allow"] == 0 || rules.Entries["WSPConnect"] == 0 {
+	if rules := chains[i].Layers[1]; !rules.Decides || rules.Bytes || rules.Name != "rules" || rules.Verdicts["allow"] == 0 || rules.Entries["WSPConnect"] == 0 {
 		t.Errorf("%+v", rules)
 	}
-	if limit := chains[i].Layers[1]; limit.Decides || limit.Name != "limit" || limit.Entries["WSPConnect"] == 0 {
+	if limit := chains[i].Layers[2]; limit.Decides || limit.Name != "limit" || limit.Entries["WSPConnect"] == 0 {
 		t.Errorf("%+v", limit)
 	}
-	for _, want := range []string{"a: chain only, version ", "┌ rules", "decides, firewall", "├ limit", "└ host"} {
+	for _, want := range []string{"a: chain only, version ", "┌ sums", "├ rules", "decides, firewall", "├ limit", "└ host"} {
 		if !strings.Contains(drawn.stdout, want) {
 			t.Errorf("%q is not in\n%s%s", want, drawn.stdout, drawn.stderr)
 		}
 	}
 	text := d.ask("/v1/metrics", nil)
-	for _, want := range []string{`netnsd_layer_verdicts_total{attachment="a",chain="only",layer="rules",verdict="allow"`, `netnsd_layer_calls_total{attachment="a",chain="only",entry="WSPConnect",layer="limit"`, `netnsd_layer_breaker_open{`} {
+	for _, want := range []string{`netnsd_layer_verdicts_total{attachment="a",chain="only",layer="rules",verdict="allow"`, `netnsd_layer_calls_total{attachment="a",chain="only",entry="WSPConnect",layer="limit"`, `netnsd_layer_breaker_open{`,
+		`netnsd_total_bytes_total{attachment="a",by="name",direction="out",key="` + server4 + `",layer="sums"}`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no metric %s", want)
 		}

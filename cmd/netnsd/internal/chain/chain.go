@@ -12,6 +12,7 @@ import (
 	"github.com/netnsd/netnsd/provider/host"
 	"github.com/netnsd/netnsd/provider/layer/audit"
 	"github.com/netnsd/netnsd/provider/layer/learn"
+	"github.com/netnsd/netnsd/provider/layer/metrics"
 	"github.com/netnsd/netnsd/provider/layer/shadow"
 	"github.com/netnsd/netnsd/sockets"
 )
@@ -37,6 +38,8 @@ type Config struct {
 	// Trace is where a line for each operation goes: --trace; a file, - is AuditTo, ""
 	// is none.
 	Trace string
+	// Metrics has totals kept: [Chain.Metrics].
+	Metrics bool // --metrics
 	// Learn is told what the program reaches; nil is nobody.
 	Learn *learn.Layer
 	// Shadow has the rules tried and not obeyed; [Chain.Shadow] counts.
@@ -49,15 +52,16 @@ type Config struct {
 // Restricts says that there are rules.
 func (c Config) Restricts() bool { return len(c.Allow) > 0 || len(c.Deny) > 0 || c.Policy != "" }
 
-// Identifies says that a layer may ask for the process that holds a socket: audit
-// does, and the rules of a file can; those of the flags cannot.
-func (c Config) Identifies() bool { return c.Audit != "" || c.Policy != "" }
+// Identifies says that a layer may ask for the process that holds a socket: audit and
+// metrics do, and the rules of a file can; those of the flags cannot.
+func (c Config) Identifies() bool { return c.Audit != "" || c.Policy != "" || c.Metrics }
 
 // A Chain is a catalog with one chain, over everything that the host can open.
 type Chain struct {
 	Catalog *provider.Catalog
-	Audit   *audit.Layer  // nil if there is none
-	Shadow  *shadow.Layer // nil: the rules are obeyed
+	Audit   *audit.Layer   // nil if there is none
+	Shadow  *shadow.Layer  // nil: the rules are obeyed
+	Metrics *metrics.Layer // nil if there are none
 	host    *host.Host
 }
 
@@ -83,7 +87,7 @@ func New(c Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Chain{Catalog: new(provider.Catalog), Audit: a, Shadow: shadowOf(layers), host: h}
+	k := &Chain{Catalog: new(provider.Catalog), Audit: a, Shadow: layerOf[*shadow.Layer](layers), Metrics: layerOf[*metrics.Layer](layers), host: h}
 	if err := k.install(layers); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/layer/audit"
+	"github.com/netnsd/netnsd/provider/layer/metrics"
 	"github.com/netnsd/netnsd/provider/layer/policy"
 	"github.com/netnsd/netnsd/provider/layer/redirect"
 	"github.com/netnsd/netnsd/provider/layer/shape"
@@ -97,6 +98,9 @@ func (c Config) asked() (all []named, err error) {
 			return nil, fmt.Errorf("--redirect: %w", err)
 		}
 		all = append(all, named{"redirect", l})
+	}
+	if c.Metrics {
+		all = append(all, named{"metrics", metrics.New(metrics.Config{Processes: true})})
 	}
 	if c.Trace != "" {
 		all = append(all, named{"trace", trace.New(trace.Config{Path: c.Trace, Output: c.AuditTo})})

@@ -25,14 +25,14 @@ func (c Config) deciding(rules *policy.Policy) ([]named, error) {
 	return append(all, named{"loopback", loopback{deny}}), err
 }
 
-// shadowOf is the shadow among layers, nil if there is none.
-func shadowOf(layers []named) *shadow.Layer {
+// layerOf is the first of its type among layers, nil if there is none.
+func layerOf[L provider.Layer](layers []named) (none L) {
 	for _, l := range layers {
-		if s, ok := l.layer.(*shadow.Layer); ok {
-			return s
+		if is, ok := l.layer.(L); ok {
+			return is
 		}
 	}
-	return nil
+	return none
 }
 
 // loopback denies what its rules deny and has no other opinion, so that the

@@ -115,6 +115,8 @@ has run.`,
 	f.StringArrayVar(&cfg.Chain.Redirect, "redirect", nil, "lead `WHAT=ADDR[:PORT]` elsewhere, as example.com:443=127.0.0.1:8443")
 	f.StringVar(&cfg.Chain.Trace, "trace", "", "write a line per operation of a socket, to `FILE` or to stderr (--trace alone)")
 	f.Lookup("trace").NoOptDefVal = "-"
+	f.StringVar(&cfg.Metrics, "metrics", "", "when the program has ended, totals by rule, name and process: as JSON to `FILE`, or as a table to stderr (--metrics alone)")
+	f.Lookup("metrics").NoOptDefVal = "-"
 	f.BoolVar(&cfg.Chain.Shadow, "shadow", false, "try the rules and do not enforce them; the audit says what would have been denied")
 	f.StringVar(&cfg.Learn, "learn", "", "when the program has ended, replace `FILE` by the least policy that lets it reach the same")
 	f.IntVar(&cfg.MTU, "mtu", run.DefaultMTU, "MTU of the link in `BYTES`")
@@ -128,9 +130,10 @@ has run.`,
 	f.BoolVar(&cfg.Strict, "strict", false, "do not run where something that holds the program cannot be had; an audit that is not complete is status 125")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what goes on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(given(f, "policy", "audit", "learn", "trace"), parseNets(&cfg, nets), names.parse(&cfg), parsePorts(&cfg, ports), parseUDP(&cfg, udp), shadowed(cfg.Chain)); err != nil {
+		if err := errors.Join(given(f, "policy", "audit", "learn", "trace", "metrics"), parseNets(&cfg, nets), names.parse(&cfg), parsePorts(&cfg, ports), parseUDP(&cfg, udp), shadowed(cfg.Chain)); err != nil {
 			return usage(err)
 		}
+		cfg.Chain.Metrics = cfg.Metrics != ""
 		cfg.Argv, cfg.Log = args, logger(os.Stderr, verbose)
 		status, err := run.Run(cmd.Context(), cfg)
 		if status == 0 && err == nil {

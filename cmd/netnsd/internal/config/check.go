@@ -9,6 +9,7 @@ import (
 
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/layer/audit"
+	"github.com/netnsd/netnsd/provider/layer/metrics"
 	"github.com/netnsd/netnsd/provider/layer/policy"
 	"github.com/netnsd/netnsd/provider/layer/redirect"
 	"github.com/netnsd/netnsd/provider/layer/shape"
@@ -121,11 +122,11 @@ func (c *checker) catalog() {
 }
 
 func (c *checker) layer(path string, l Layer) {
-	c.word(below(path, "type"), l.Type, LayerPolicy, LayerAudit, LayerTrace, LayerShape, LayerRedirect)
+	c.word(below(path, "type"), l.Type, LayerPolicy, LayerAudit, LayerTrace, LayerShape, LayerRedirect, LayerMetrics)
 	keys, known := layerKeys[l.Type]
 	for _, k := range l.given() {
 		if known && !slices.Contains(keys, k) {
-			c.wrong(below(path, k), "%s %s has no %s; it takes %s", article(l.Type), l.Type, k, strings.Join(keys, ", "))
+			c.wrong(below(path, k), "%s %s has no %s; it takes name, type%s", article(l.Type), l.Type, k, strings.Join(append([]string{""}, keys...), ", "))
 		}
 	}
 	switch {
@@ -191,7 +192,7 @@ func (c *checker) order(path string, names []string) {
 // contracts are layers to be asked for theirs.
 var contracts = map[string]provider.Layer{
 	LayerPolicy: policy.Layer(nil), LayerAudit: (*audit.Layer)(nil), LayerTrace: (*trace.Layer)(nil),
-	LayerShape: (*shape.Layer)(nil), LayerRedirect: (*redirect.Layer)(nil),
+	LayerShape: (*shape.Layer)(nil), LayerRedirect: (*redirect.Layer)(nil), LayerMetrics: (*metrics.Layer)(nil),
 }
 
 func (c *checker) selections(path string, all []Selection) {

@@ -16,14 +16,15 @@ const (
 	LayerTrace    = "trace"
 	LayerShape    = "shape"
 	LayerRedirect = "redirect"
+	LayerMetrics  = "metrics"
 )
 
 // Layer is a layered provider.
 type Layer struct {
 	// What chains call it, and verdicts name.
 	Name string `json:"name" jsonschema:"required"`
-	// policy: decides by rules. audit: writes a JSON line per event of a socket. trace: a line per operation. shape: limits bandwidth, connections and bytes. redirect: leads elsewhere.
-	Type string `json:"type" jsonschema:"required,enum=policy,enum=audit,enum=trace,enum=shape,enum=redirect"`
+	// policy: decides by rules. audit: writes a JSON line per event of a socket. trace: a line per operation. shape: limits bandwidth, connections and bytes. redirect: leads elsewhere. metrics: totals by rule, name and process, among the metrics.
+	Type string `json:"type" jsonschema:"required,enum=policy,enum=audit,enum=trace,enum=shape,enum=redirect,enum=metrics"`
 	// Of a policy: the file with its rules. Of an audit or a trace: the file to append to; - is stderr.
 	File string `json:"file,omitempty"`
 	// Of a policy: its rules, in place of file; the content of a policy file.
@@ -56,6 +57,7 @@ var layerKeys = map[string][]string{
 	LayerTrace:    {"file"},
 	LayerShape:    {"rules"},
 	LayerRedirect: {"rules"},
+	LayerMetrics:  {},
 }
 
 // given are the keys of l, besides name and type, that say something.

@@ -15,6 +15,7 @@ import (
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/base"
 	"github.com/netnsd/netnsd/provider/layer/audit"
+	"github.com/netnsd/netnsd/provider/layer/metrics"
 	"github.com/netnsd/netnsd/provider/layer/policy"
 	"github.com/netnsd/netnsd/provider/layer/redirect"
 	"github.com/netnsd/netnsd/provider/layer/shadow"
@@ -107,6 +108,8 @@ func (d *Daemon) layer(l config.Layer) (provider.Layer, error) {
 			return s, nil
 		}
 		return shape.New(l.Shape)
+	case config.LayerMetrics:
+		return metrics.New(metrics.Config{Processes: true}), nil
 	case config.LayerRedirect:
 		return redirect.New(l.Redirect)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/provider"
+	"github.com/netnsd/netnsd/provider/layer/metrics"
 	"github.com/netnsd/netnsd/sockets/gateway"
 	"github.com/netnsd/netnsd/stack"
 )
@@ -44,6 +45,9 @@ var (
 	metricDNS          = desc("dns_queries_total", "Queries to the name service, by what became of them; all is their sum.", "attachment", "result")
 	metricPublished    = desc("published_total", "What became of clients of published ports: connections, and datagrams.", "attachment", "port", "result")
 	metricPanics       = desc("layer_panics_total", "Panics in layers that were contained.", "attachment")
+	metricSockets      = desc("total_sockets_total", "Destinations of sockets, by the rule that let them pass, their name, or their program; of a layer metrics.", "layer", "attachment", "by", "key")
+	metricDenied       = desc("total_denied_total", "What was denied of these.", "layer", "attachment", "by", "key")
+	metricMoved        = desc("total_bytes_total", "What these have moved: in to the program, out from it.", "layer", "attachment", "by", "key", "direction")
 	metricLayerOps     = desc("layer_operations_total", "Data operations that a layer was asked for; in: to the program.", "attachment", "chain", "version", "layer", "direction")
 	metricLayerBytes   = desc("layer_bytes_total", "Bytes that have crossed the boundary above a layer.", "attachment", "chain", "version", "layer", "direction")
 	metricLayerErrors  = desc("layer_errors_total", "Data operations that have failed there.", "attachment", "chain", "version", "layer", "direction")
@@ -60,7 +64,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		metricGeneration, metricLoaded, metricReloadOK, metricUp, metricFlows, metricBytes, metricVerdicts, metricDropped,
 		metricLink, metricDNS, metricPublished, metricPanics, metricAudit,
-		metricLayerOps, metricLayerBytes, metricLayerErrors, metricLayerAdded, metricLayerEntries, metricVerdict, metricFaults, metricBreaker,
+		metricSockets, metricDenied, metricMoved, metricLayerOps, metricLayerBytes, metricLayerErrors, metricLayerAdded, metricLayerEntries, metricVerdict, metricFaults, metricBreaker,
 	} {
 		ch <- d
 	}
@@ -77,8 +81,24 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for file, lines := range c.d.auditsDropped() {
 		w.count(metricAudit, lines, file)
 	}
+	for _, e := range c.d.catalog.Snapshot().Entries {
+		if l, ok := e.Layer.(*metrics.Layer); ok {
+			w.totals(e.Name, l.Totals())
+		}
+	}
 	for _, a := range c.d.all() {
 		a.collect(w)
+	}
+}
+
+func (w metricWriter) totals(layer string, all metrics.Totals) {
+	for by, list := range map[string][]metrics.Total{"rule": all.Rules, "name": all.Names, "process": all.Processes} {
+		for _, t := range list {
+			w.count(metricSockets, t.Sockets, layer, t.Attachment, by, t.Key)
+			w.count(metricDenied, t.Denied, layer, t.Attachment, by, t.Key)
+			w.count(metricMoved, t.BytesIn, layer, t.Attachment, by, t.Key, "in")
+			w.count(metricMoved, t.BytesOut, layer, t.Attachment, by, t.Key, "out")
+		}
 	}
 }
 

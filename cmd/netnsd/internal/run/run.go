@@ -71,6 +71,9 @@ type Config struct {
 	// Learn is the file that is replaced by a policy of what the program was seen to
 	// need, once it has ended; "" is none.
 	Learn string
+	// Metrics is where totals by rule, name and process go when the program has ended: a
+	// file for JSON, - is a table on stderr, "" is nowhere.
+	Metrics string
 	// Argv is the program and its arguments.
 	Argv []string
 	// Log must not be nil.
@@ -96,6 +99,11 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 	if err != nil {
 		return execStatus(err), err
 	}
+	sums, err := openTotals(cfg.Metrics)
+	if err != nil {
+		return ExitOurs, err
+	}
+	defer sums.close()
 	lesson, err := cfg.learn()
 	if err != nil {
 		return ExitOurs, err
@@ -122,6 +130,9 @@ func Run(ctx context.Context, cfg Config) (status int, err error) {
 			}
 		}
 		p.sayShadow()
+		if e := p.sayTotals(sums); e != nil {
+			cfg.Log.Error("the run has ended", "error", e)
+		}
 	}()
 	return p.run(ctx, cfg.Argv, opener.Request{
 		Program: file, Device: dataplane.DeviceName, MTU: cfg.MTU,
