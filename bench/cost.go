@@ -30,6 +30,29 @@ func cost(name, title, layer string) row {
 	}
 }
 
+// connection is what a layer adds to a connection over a base that does nothing.
+func connection(name, title, layer string) row {
+	r := cost(name, title, layer)
+	r.measure = func(ctx context.Context, _ *figure) (report.Sample, error) {
+		l, err := subject.Layer(layer)
+		if err != nil {
+			return report.Sample{}, err
+		}
+		ns, err := storey.Connection(ctx, l, costFor)
+		return report.Sample{Value: ns}, err
+	}
+	return r
+}
+
+// everyLayer has two rows for each layer that a run may have, but for sni, which holds
+// back what a stream begins with: table names has what comes after.
+func everyLayer() (rows []row) {
+	for _, l := range []string{"policy", "audit", "metrics", "trace", "shape", "redirect"} {
+		rows = append(rows, cost(l, l+", of an operation", l), connection(l+"-connection", l+", of a connection", l))
+	}
+	return rows
+}
+
 // oneLayer is who is measured there.
 func oneLayer() (c contender.Contender) {
 	c.Name, c.Title = "layer", "one layer, less none, over a null base"

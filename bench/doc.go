@@ -163,6 +163,24 @@
 // Each is the ratio of the medians of three to five runs in turn, one figure of 1 s
 // a run.
 //
+// # What each layer costs
+//
+// Table every-layer on 23 November 2026, 2 cores, medians of 15: ns that are added to a
+// WSPSend or WSPRecv of 1 KiB, and to a socket that is made, connected and closed, over
+// provider/base and a driver that does nothing.
+//
+//	            operation   connection
+//	policy      0.1         440
+//	audit       0           3900, with the lines that it writes
+//	metrics     0.1         600
+//	redirect    0.1         260, to a destination that no rule is about
+//	shape       120         550, under a rule that lets all pass
+//	trace       290         1500, with the lines that it writes
+//
+// What has 0.1 or less stands in no data entry: the splice stays on the shared loops, and
+// the short cut of datagrams open. The guard of a layer that does is some 10 ns of its
+// figure.
+//
 // # What is asked for and not reached
 //
 // Three full runs of 23 November 2026 agree; two cells stay below four fifths of what is

@@ -82,6 +82,11 @@ var tables = append([]table{
 // more are asked for by name.
 var more = []table{
 	{
+		TableInfo: TableInfo{"every-layer", "what each layer adds to a data operation, and to a connection", false},
+		subject:   "layer",
+		rows:      everyLayer(),
+	},
+	{
 		TableInfo: TableInfo{"kernel", "gateway against kernels: veth and loopback", false},
 		subject:   "netnsd", baselines: []string{"veth", "loopback"},
 		rows: []row{up(1), up(8), down(1), down(8), pingPong(1), pingPong(16), connect(), udp(64), udp(1400)},

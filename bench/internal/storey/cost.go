@@ -65,7 +65,15 @@ func stream(cat *provider.Catalog) (provider.CatalogID, error) {
 	return 0, errors.New("bench: the null base has no TCP over IPv4")
 }
 
+// connect makes the socket that the operations are on.
 func (n *null) connect() error {
+	if err := n.begin(); err != nil {
+		return err
+	}
+	return n.try()
+}
+
+func (n *null) begin() error {
 	s, e := n.chain.Table.WSPSocket(&provider.SocketRequest{AF: wsa.AF_INET, Type: wsa.SOCK_STREAM, Protocol: wsa.IPPROTO_TCP, Info: &n.chain.Info})
 	if e != 0 {
 		return fmt.Errorf("bench: socket over the null base: %w", e)
@@ -75,7 +83,7 @@ func (n *null) connect() error {
 	if e := n.chain.Table.WSPConnect(s, &provider.ConnectRequest{To: to}); e != 0 && e != wsa.EWOULDBLOCK {
 		return fmt.Errorf("bench: connect over the null base: %w", e)
 	}
-	return n.try()
+	return nil
 }
 
 // try is one operation each way.
@@ -124,6 +132,32 @@ func resolved(ns float64) float64 { return math.Round(ns*10) / 10 }
 // Cost is what layer adds to an operation, in nanoseconds: the best of rounds
 // with it less the best of as many without, taken in turns for as long as d.
 func Cost(ctx context.Context, layer provider.Layer, d time.Duration) (ns float64, err error) {
+	return compare(ctx, layer, d, operations, func(n *null) (time.Duration, error) { return n.round(), nil })
+}
+
+// Connection is what layer adds to a socket that is made, connected and closed, in
+// nanoseconds, likewise.
+func Connection(ctx context.Context, layer provider.Layer, d time.Duration) (ns float64, err error) {
+	return compare(ctx, layer, d, connections, (*null).connections)
+}
+
+// connections of a round: some 0.1 ms.
+const connections = 100
+
+func (n *null) connections() (time.Duration, error) {
+	first := n.socket
+	defer func() { n.socket = first }()
+	start := time.Now()
+	for range connections {
+		if err := n.begin(); err != nil {
+			return 0, err
+		}
+		n.chain.Table.WSPCloseSocket(n.socket, provider.CloseAbort)
+	}
+	return time.Since(start), nil
+}
+
+func compare(ctx context.Context, layer provider.Layer, d time.Duration, of float64, round func(*null) (time.Duration, error)) (ns float64, err error) {
 	with, err := build(layer)
 	if err != nil {
 		return 0, err
@@ -136,9 +170,17 @@ func Cost(ctx context.Context, layer provider.Layer, d time.Duration) (ns float6
 	defer func() { err = errors.Join(err, without.close(ctx)) }()
 	a, b := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; {
-		a, b = min(a, with.round()), min(b, without.round())
+		x, err := round(with)
+		if err != nil {
+			return 0, err
+		}
+		y, err := round(without)
+		if err != nil {
+			return 0, err
+		}
+		a, b = min(a, x), min(b, y)
 	}
-	return resolved(float64((a - b).Nanoseconds()) / operations), ctx.Err()
+	return resolved(float64((a - b).Nanoseconds()) / of), ctx.Err()
 }
 
 // quiet is a host of sockets that nobody asks about.

@@ -5,6 +5,7 @@ package subject
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -12,8 +13,12 @@ import (
 	"github.com/netnsd/netnsd/provider"
 	"github.com/netnsd/netnsd/provider/kit"
 	"github.com/netnsd/netnsd/provider/layer/audit"
+	"github.com/netnsd/netnsd/provider/layer/metrics"
 	"github.com/netnsd/netnsd/provider/layer/policy"
+	"github.com/netnsd/netnsd/provider/layer/redirect"
+	"github.com/netnsd/netnsd/provider/layer/shape"
 	"github.com/netnsd/netnsd/provider/layer/sni"
+	"github.com/netnsd/netnsd/provider/layer/trace"
 	"github.com/netnsd/netnsd/provider/wsa"
 )
 
@@ -66,7 +71,26 @@ func (s Spec) layer(name string) (provider.Layer, error) {
 		}
 		return policy.Layer(p), nil
 	case "audit":
+		if s.Audit == "" {
+			return audit.New(audit.Config{Path: "-", Output: io.Discard}), nil
+		}
 		return audit.New(audit.Config{Path: s.Audit}), nil
+	case "trace":
+		return trace.New(trace.Config{Output: io.Discard}), nil
+	case "metrics":
+		return metrics.New(metrics.Config{}), nil
+	case "shape": // more than anybody moves
+		c, err := shape.Parse("down=1TiB/s, up=1TiB/s, conns=1000000/s")
+		if err != nil {
+			return nil, err
+		}
+		return shape.New(c)
+	case "redirect": // of somewhere else
+		r, err := redirect.ParseRule("tcp/198.51.100.1:80=192.0.2.1")
+		if err != nil {
+			return nil, err
+		}
+		return redirect.New(redirect.Config{Rules: []redirect.Rule{r}})
 	case "sni":
 		return sni.Layer(sni.Config{}), nil
 	case "look":
