@@ -10,7 +10,7 @@ import (
 
 // sampled is of how many data operations one is measured: reading the clock twice costs
 // some 100 ns.
-const sampled = 64
+const sampled = 256
 
 // newFlights are those of a new socket. Which operations are measured differs, so that
 // not the first of each are.

@@ -25,7 +25,7 @@ type Probe struct {
 	In, Out  Flow         // of the data entries
 	Entries  []EntryCount // of the others that the layer has replaced
 	Verdicts VerdictCount // of a layer that decides
-	Deciding Histogram    // how long decisions took: of datagrams' one in 64, of others each
+	Deciding Histogram    // how long decisions took: of datagrams' one in 256, of others each
 
 	Panics, Stalls, Lies, Leaks uint64 // by Report.Kind
 }
@@ -36,7 +36,7 @@ type Flow struct {
 	Bytes      uint64 // taken from above, or handed up; a look at them (MSG_PEEK) is none
 	Errors     uint64 // but EWOULDBLOCK
 	// Added is the time that the layer itself took, less that of what it called below with
-	// the same Msg or a copy of it, of one operation in 64.
+	// the same Msg or a copy of it, of one operation in 256.
 	Added Histogram
 }
 

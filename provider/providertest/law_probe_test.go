@@ -71,7 +71,7 @@ func TestLaw15Probes(t *testing.T) {
 }
 
 // What a layer took is its own time: not that of what it called below, in a layer or in
-// the base. One operation in 64 is measured, whatever the socket.
+// the base. One operation in 256 is measured, whatever the socket.
 func TestLaw15ProbeLatency(t *testing.T) {
 	slow := func(d time.Duration, copies bool) layerFunc {
 		return func(_ *provider.StartupRequest, next *provider.ProcTable) (provider.ProcTable, wsa.Errno) {
@@ -93,7 +93,7 @@ func TestLaw15ProbeLatency(t *testing.T) {
 		base.Script.WSPSend = func(*provider.Socket, *provider.Msg) (int, wsa.Errno) { time.Sleep(time.Second); return 1, 0 }
 		rig := providertest.Build(t, base, wsa.IPPROTO_TCP, slow(time.Millisecond, false), slow(time.Microsecond, true))
 		s := rig.Socket(t)
-		for range 64 * 3 {
+		for range 256 * 3 {
 			rig.Chain.Table.WSPSend(s, msg([]byte("x")))
 		}
 		p := rig.Chain.Probes()

@@ -43,7 +43,7 @@ type Crossed struct {
 	Operations uint64 `json:"operations"`
 	Bytes      uint64 `json:"bytes"`
 	Errors     uint64 `json:"errors"`
-	// P50 and P99 are what the layer has added to an operation at most: one in 64 is
+	// P50 and P99 are what the layer has added to an operation at most: one in 256 is
 	// measured; 0 if none was.
 	P50 time.Duration `json:"p50_ns"`
 	P99 time.Duration `json:"p99_ns"`

@@ -51,7 +51,7 @@ var (
 	metricLayerOps     = desc("layer_operations_total", "Data operations that a layer was asked for; in: to the program.", "attachment", "chain", "version", "layer", "direction")
 	metricLayerBytes   = desc("layer_bytes_total", "Bytes that have crossed the boundary above a layer.", "attachment", "chain", "version", "layer", "direction")
 	metricLayerErrors  = desc("layer_errors_total", "Data operations that have failed there.", "attachment", "chain", "version", "layer", "direction")
-	metricLayerAdded   = desc("layer_added_seconds", "Time that a layer has added to a data operation; one in 64 is measured.", "attachment", "chain", "version", "layer", "direction")
+	metricLayerAdded   = desc("layer_added_seconds", "Time that a layer has added to a data operation; one in 256 is measured.", "attachment", "chain", "version", "layer", "direction")
 	metricLayerEntries = desc("layer_calls_total", "How often a layer was asked for an entry that moves no data.", "attachment", "chain", "version", "layer", "entry")
 	metricVerdict      = desc("layer_verdicts_total", "What a layer that decides has said.", "attachment", "chain", "version", "layer", "verdict")
 	metricFaults       = desc("layer_faults_total", "What a layer has done that was caught: panic, stall, lie, leak.", "attachment", "chain", "version", "layer", "kind")
