@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
+
 	"github.com/netnsd/netnsd/cmd/netnsd/internal/control"
 	"github.com/netnsd/netnsd/tun"
 )
@@ -324,4 +326,32 @@ func (l *lab) dial(addr string) (c net.Conn, err error) {
 		l.t.Cleanup(func() { c.Close() })
 	}
 	return c, err
+}
+
+// The busiest flow is on the screen with its chain, and a key resets it.
+func TestTop(t *testing.T) {
+	l := newLab(t)
+	l.serve(server4+":7001", func(c *net.TCPConn) { io.Copy(c, c) })
+	a := l.inner()
+	d := l.netnsd(fmt.Sprintf("attachments: [{name: a, netns: {name: %s}}]\n", a))
+	k := l.talk(a, server4+":7001")
+	c := l.console(root, "netnsd", "top", "--socket", d.socket)
+	if err := pty.Setsize(c.tty, &pty.Winsize{Rows: 30, Cols: 160}); err != nil {
+		t.Fatal(err)
+	}
+	c.expect(server4 + ":7001")
+	c.expect("chain default")
+	c.typed("k")
+	c.expect("is reset")
+	if _, err := k.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+	c.typed("q")
+	if err := c.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if r := l.exec(root, "netnsd", "top", "--socket", d.socket); r.status != 2 || !strings.Contains(r.stderr, "netnsd ps") {
+		t.Errorf("without a terminal: %+v", r)
+	}
+	d.stop()
 }

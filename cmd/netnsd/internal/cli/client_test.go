@@ -127,7 +127,7 @@ func TestAttachRequest(t *testing.T) {
 
 // The commands of the daemon have what they have in common, and say so.
 func TestClientCommands(t *testing.T) {
-	all := map[string]bool{"status": true, "catalog": true, "ps": true, "kill": false, "reload": true, "attach": true, "detach": false, "publish": true, "unpublish": false}
+	all := map[string]bool{"status": true, "catalog": true, "ps": true, "kill": false, "reload": true, "attach": true, "detach": false, "publish": true, "unpublish": false, "top": false}
 	seen := make(map[string]bool)
 	for _, cmd := range newRoot().Commands() {
 		output, ours := all[cmd.Name()]

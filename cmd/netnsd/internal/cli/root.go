@@ -117,7 +117,7 @@ of providers that see it, decide on it and record it.
 		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newStatus(), newCatalog(), newPs(), newKill(), newReload(), newAttach(), newDetach(), newPublish(), newUnpublish(), newConfig()) // what asks a daemon, or is for it
+	root.AddCommand(newStatus(), newCatalog(), newTop(), newPs(), newKill(), newReload(), newAttach(), newDetach(), newPublish(), newUnpublish(), newConfig()) // what asks a daemon, or is for it
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath()))
 	})
