@@ -407,3 +407,25 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+// Policies of one chain compose by intersection: an inner one narrows what an outer one
+// allows, and widens nothing, in whichever order they stand.
+func TestPoliciesIntersect(t *testing.T) {
+	wide, err := policy.FromFlags([]string{"192.0.2.0/24"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrow, err := policy.FromFlags([]string{"192.0.2.1", "198.51.100.1"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, layers := range [][]provider.Layer{{policy.Layer(wide), policy.Layer(narrow)}, {policy.Layer(narrow), policy.Layer(wide)}} {
+		rig := providertest.Build(t, new(providertest.Base), wsa.IPPROTO_TCP, layers...)
+		for to, allowed := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false, "198.51.100.1": false} {
+			f := provider.Facts{Origin: new(provider.Origin), Type: wsa.SOCK_STREAM, Protocol: wsa.IPPROTO_TCP, Remote: provider.AddrFrom(netip.AddrPortFrom(netip.MustParseAddr(to), 80))}
+			if v := rig.Chain.Decide(f, provider.OpConnect); v.Denied() == allowed {
+				t.Errorf("%s: %s", to, v)
+			}
+		}
+	}
+}
